@@ -1,0 +1,1 @@
+"""Run agents somewhere else and watch every step."""

@@ -1,0 +1,1 @@
+"""Runs executions: the journal, the cycle, effects."""

@@ -1,0 +1,1 @@
+"""Promises between the rooms of the library, and to those who plug something in."""

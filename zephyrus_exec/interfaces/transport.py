@@ -1,0 +1,104 @@
+"""The channel to one peer, and a source of such channels."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeAlias
+
+from attrs import field, frozen
+
+Frame: TypeAlias = str | bytes
+"""One whole message: text, or binary."""
+
+
+@frozen
+class Handshake:
+    """What is known of a peer before its first frame."""
+
+    path: str = "/"
+    """Request target as sent, query included."""
+    headers: Mapping[str, str] = field(factory=dict)
+    """Request headers, names in lower case; repeated ones joined by `, `."""
+    peer: str = ""
+    """Address of the peer for logs, for example `127.0.0.1:51342`."""
+    tls: bool = False
+    """Whether the channel is encrypted."""
+    subprotocol: str | None = None
+    """The subprotocol agreed on; null: none."""
+
+
+class Transport(ABC):
+    """An ordered channel of messages to one peer.
+
+    `receive` and `send` may be awaited at the same time by two tasks, each by one at a time.
+    Cancelling either loses no frame: one that was not returned is returned by the next `receive`.
+    """
+
+    @property
+    @abstractmethod
+    def handshake(self) -> Handshake:
+        """What the peer said when it came."""
+
+    @abstractmethod
+    async def receive(self) -> Sequence[Frame]:
+        """Return every frame that is there, at least one, in order; wait for the first.
+
+        Frames that arrived before the end are returned before the end is raised.
+
+        Raises:
+            TransportClosedByPeer: The peer said farewell (`close_code`, `reason`).
+            TransportClosedHere: `aclose` was called.
+            TransportBroken: The channel ended without a farewell.
+        """
+
+    @abstractmethod
+    async def send(self, frames: Sequence[Frame]) -> None:
+        """Hand frames over in order; those of one call go out together.
+
+        Returns once the channel has room for more, so a peer that does not read makes its
+        sender wait.
+
+        Raises:
+            TransportError: As for `receive`; how much of `frames` arrived is not known.
+        """
+
+    @abstractmethod
+    async def aclose(self, code: int = 1000, reason: str = "") -> None:
+        """Say farewell, wait for the peer's up to the close time-out, and let go of the channel.
+
+        Frames handed over before are sent first. Closing a closed channel does nothing.
+
+        Args:
+            code: WebSocket close code (RFC 6455 section 7.4).
+            reason: Text for the peer, cut to 123 bytes of UTF-8.
+        """
+
+
+Accept: TypeAlias = Callable[[Transport], Awaitable[None]]
+"""Called once per peer, in a task of its own; the channel is closed when it returns."""
+
+
+class Listener(ABC):
+    """A source of transports."""
+
+    @property
+    @abstractmethod
+    def addresses(self) -> tuple[str, ...]:
+        """Where peers reach it, as URLs; empty before `start`."""
+
+    @abstractmethod
+    async def start(self, accept: Accept) -> None:
+        """Take peers from now on.
+
+        Raises:
+            ConfigurationError: It cannot listen there (port taken, no such address).
+        """
+
+    @abstractmethod
+    async def stop_accepting(self) -> None:
+        """Take no new peers; those that are here stay."""
+
+    @abstractmethod
+    async def aclose(self, code: int = 1001, reason: str = "") -> None:
+        """Take no new peers, close every channel with this code, and end every accept task."""

@@ -1,0 +1,1 @@
+"""Public help for tests: fakes of the interfaces and conformance suites."""
