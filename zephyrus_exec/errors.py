@@ -59,6 +59,17 @@ class InvalidValue(ConfigurationError):
 
     code = "invalid_value"
 
+    @classmethod
+    def at(cls, field: str, problem: str, remedy: str) -> InvalidValue:
+        """Return the error whose message is `problem @ field; remedy`.
+
+        Args:
+            field: Where the value stands, as a path from `$`.
+            problem: What is wrong with it.
+            remedy: What to write instead.
+        """
+        return cls(f"{problem} @ {field}; {remedy}", field=field, problem=problem, remedy=remedy)
+
 
 # --- protocol: what goes over the wire -----------------------------------------------------------
 
@@ -130,6 +141,12 @@ class TransportClosedByPeer(TransportError):
     """The peer closed the channel in good order. Details: `close_code`, `reason`."""
 
     code = "transport_closed_by_peer"
+
+
+class TransportRefused(TransportError):
+    """The peer was reached but opened no channel. Details: `http_status` where it gave one."""
+
+    code = "transport_refused"
 
 
 class TransportBroken(TransportError):
@@ -409,3 +426,9 @@ class RunnerFailed(ExecutionError):
     """The agent's code raised; the log has the rest. Details: `incident`."""
 
     code = "runner_failed"
+
+
+class NotRunning(ExecutionError):
+    """The engine, or the execution whose context was used, is not running (any more)."""
+
+    code = "not_running"

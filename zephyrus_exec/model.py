@@ -3,15 +3,72 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeGuard
 
-from attrs import field, frozen
+from attrs import Attribute, field, frozen
+
+from .errors import InvalidValue
 
 Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"] | None
 JsonObject: TypeAlias = Mapping[str, Json]
+
+_Validator: TypeAlias = Callable[[object, "Attribute[Any]", object], None]
+
+_ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}")
+
+
+def _is_finite_number(value: object) -> TypeGuard[int | Decimal]:
+    return value.is_finite() if isinstance(value, Decimal) else type(value) is int
+
+
+def _at_least(bound: int) -> _Validator:
+    """Return a validator for numbers; null passes, since only optional fields may be null."""
+
+    def check(_: object, attribute: Attribute[Any], value: object) -> None:
+        if value is None:
+            return
+        if not _is_finite_number(value) or value < bound:
+            raise InvalidValue.at(
+                f"$.{attribute.name}", "is out of range", f"write a number of at least {bound}"
+            )
+
+    return check
+
+
+def _text(longest: int) -> _Validator:
+    def check(_: object, attribute: Attribute[Any], value: object) -> None:
+        if not isinstance(value, str) or not 1 <= len(value) <= longest:
+            raise InvalidValue.at(
+                f"$.{attribute.name}",
+                "is empty or too long",
+                f"write a string of 1 to {longest} characters",
+            )
+
+    return check
+
+
+def _address(_: object, attribute: Attribute[Any], value: object) -> None:
+    if not isinstance(value, str) or not _ADDRESS.fullmatch(value):
+        raise InvalidValue.at(
+            f"$.{attribute.name}", "is no address", "write 0x and 40 hexadecimal digits"
+        )
+
+
+def _regular_expression(_: object, attribute: Attribute[Any], value: object) -> None:
+    if value is None:
+        return
+    try:
+        re.compile(value if isinstance(value, str) else "(")
+    except (re.error, OverflowError, RecursionError):
+        raise InvalidValue.at(
+            f"$.{attribute.name}",
+            "is no regular expression",
+            "write one as Python's `re` understands it",
+        ) from None
 
 
 class AgentStatus(StrEnum):
@@ -68,11 +125,11 @@ class Rules:
     """Largest allowed number, inclusive."""
     allowed: tuple[Json, ...] | None = None
     """The only values allowed; addresses compare without regard to case."""
-    pattern: str | None = None
+    pattern: str | None = field(default=None, validator=_regular_expression)
     """A regular expression the whole string must match."""
-    min_length: int | None = None
+    min_length: int | None = field(default=None, validator=_at_least(0))
     """Shortest allowed string, byte string or array, in characters, bytes or items."""
-    max_length: int | None = None
+    max_length: int | None = field(default=None, validator=_at_least(0))
     """Longest allowed string, byte string or array, in characters, bytes or items."""
 
 
@@ -104,7 +161,7 @@ class AgentFunction:
     """Rules and defaults per parameter; parameters of the ABI not named here are free."""
     abi: JsonObject | None = None
     """The function's own ABI entry; null: it is looked up in the contract's ABI."""
-    confirmations: int | None = None
+    confirmations: int | None = field(default=None, validator=_at_least(1))
     """Blocks after which its receipt counts, its own included; null: the chain's default."""
 
 
@@ -112,7 +169,7 @@ class AgentFunction:
 class Agent:
     """Something that can be executed."""
 
-    id: str
+    id: str = field(validator=_text(256))
     """Unique, at most 256 characters."""
     name: str = ""
     """For people."""
@@ -124,9 +181,9 @@ class Agent:
     """Whether it may run."""
     owner: str | None = None
     """Id of the principal it belongs to; null: nobody in particular."""
-    gas_limit: int | None = None
+    gas_limit: int | None = field(default=None, validator=_at_least(1))
     """Most gas one of its transactions may ask for; null: the block's limit."""
-    max_priority_fee_gwei: Decimal | None = None
+    max_priority_fee_gwei: Decimal | None = field(default=None, validator=_at_least(0))
     """Most it pays as priority fee, in gwei; null: what the chain suggests."""
     runner: Component | None = None
     """Which registered runner executes it; null: `cycle`."""
@@ -138,9 +195,9 @@ class Agent:
     """Name of the configured signer that signs for it; null: it only reads."""
     on_failure: OnFailure = OnFailure.STOP
     """What a failed action does."""
-    max_cycles: int = 10
+    max_cycles: int = field(default=10, validator=_at_least(1))
     """How often the planner may be asked in one execution, at least 1."""
-    max_concurrent: int = 1
+    max_concurrent: int = field(default=1, validator=_at_least(1))
     """How many of its executions may run at once, at least 1."""
     overlap: Overlap = Overlap.QUEUE
     """What becomes of requests beyond `max_concurrent`."""
@@ -150,11 +207,11 @@ class Agent:
 class Contract:
     """A contract at an address of a chain."""
 
-    id: str
+    id: str = field(validator=_text(256))
     """Unique; often the address."""
-    address: str
+    address: str = field(validator=_address)
     """`0x` and 40 hex digits."""
-    chain_id: int
+    chain_id: int = field(validator=_at_least(1))
     """EIP-155 chain id."""
     name: str = ""
     """For people."""

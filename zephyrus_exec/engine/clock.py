@@ -1,0 +1,36 @@
+"""The real clock, and ids that sort by time."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+
+from ..interfaces.clock import Clock
+
+
+class SystemClock(Clock):
+    """The machine's time of day, taken once and carried on by its monotonic clock.
+
+    So a correction of the machine's time neither fires every deadline nor holds one back.
+    """
+
+    def __init__(self) -> None:
+        self._offset = time.time() - time.monotonic()
+
+    def now(self) -> float:
+        """Return seconds since the epoch."""
+        return time.monotonic() + self._offset
+
+    async def sleep_until(self, when: float) -> None:
+        """Return at `when` or shortly after."""
+        await asyncio.sleep(max(0.0, when - self.now()))
+
+
+def new_id() -> str:
+    """Return a new UUIDv7 (RFC 9562 section 5.7): 48 bits of milliseconds, the rest random."""
+    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -1,0 +1,106 @@
+"""The shipped runner: ask a planner, do what it says, until it has nothing more to say."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from ..conversion import structure, unstructure
+from ..errors import (
+    CycleLimitReached,
+    InvalidPlan,
+    InvalidValue,
+    PlannerError,
+    PlannerNotConfigured,
+)
+from ..interfaces.planner import Plan, Planner, PlanRequest
+from ..interfaces.runner import RunContext
+from ..model import Json, JsonObject, OnFailure
+from .results import error_from
+
+
+class CycleRunner:
+    """Runs agents that have a planner.
+
+    Args:
+        planners: The registered planners, by the name agents use.
+        planner_timeout: Seconds a planner may take for one answer.
+    """
+
+    def __init__(self, planners: Mapping[str, Planner], *, planner_timeout: float = 60.0) -> None:
+        self._planners = dict(planners)
+        self._planner_timeout = planner_timeout
+
+    async def __call__(self, context: RunContext, /) -> Json:
+        """Run the agent's cycles to the end.
+
+        Raises:
+            PlannerError: There is no planner, or it gave no usable answer.
+            CycleLimitReached: After `max_cycles` answers the planner was not done.
+            ZephyrusError: An action failed; it has the action's own code.
+        """
+        planner = self._planner(context)
+        for cycle in range(1, context.agent.max_cycles + 1):
+            plan = await self._decide(planner, context, cycle)
+            if not plan.actions:
+                return None
+            failed = await self._perform(plan, context)
+            if plan.final and not failed:
+                return None
+        raise CycleLimitReached(
+            f"the planner was not done after {context.agent.max_cycles} cycles; "
+            "raise the agent's max_cycles if that is meant",
+            max_cycles=context.agent.max_cycles,
+        )
+
+    def _planner(self, context: RunContext) -> Planner:
+        component = context.agent.planner
+        known = ", ".join(sorted(self._planners)) or "none"
+        if component is None:
+            raise PlannerNotConfigured(
+                f"agent {context.agent.id} names no planner; set planner.name to one of: {known}",
+                planner=None,
+                known=known,
+            )
+        planner = self._planners.get(component.name)
+        if planner is None:
+            raise PlannerNotConfigured(
+                f"agent {context.agent.id} names the planner {component.name!r}, which is not "
+                f"registered; registered: {known}",
+                planner=component.name,
+                known=known,
+            )
+        return planner
+
+    async def _decide(self, planner: Planner, context: RunContext, cycle: int) -> Plan:
+        async def ask() -> JsonObject:
+            request = PlanRequest(
+                context.agent, context.contract, context.input, cycle, context.history
+            )
+            answer = unstructure(await self._ask(planner, request))
+            assert isinstance(answer, dict)
+            return answer
+
+        try:
+            return structure(await context.decide(ask), Plan)
+        except InvalidValue as error:
+            raise InvalidPlan(f"the planner's answer: {error.message}", **error.details) from error
+
+    async def _ask(self, planner: Planner, request: PlanRequest) -> Plan:
+        try:
+            async with asyncio.timeout(self._planner_timeout):
+                return await planner.plan(request)
+        except TimeoutError as error:
+            raise PlannerError(
+                f"the planner did not answer within {self._planner_timeout:g} s"
+            ) from error
+
+    async def _perform(self, plan: Plan, context: RunContext) -> bool:
+        """Do the actions; return whether one failed, which ends the batch."""
+        for action in plan.actions:
+            result = await context.invoke(action)
+            if not result.success:
+                if context.agent.on_failure is OnFailure.STOP:
+                    raise error_from(result.error or {})
+                return True
+        return False

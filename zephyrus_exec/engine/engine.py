@@ -1,0 +1,577 @@
+"""The engine: accepts executions, runs them, and lets anybody watch their journals."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Mapping
+from types import TracebackType
+from typing import Self
+
+from ..conversion import dumps, quote
+from ..errors import (
+    AgentBusy,
+    AgentStopped,
+    Draining,
+    ExecutionCancelled,
+    ExecutionInterrupted,
+    ExecutionNotFound,
+    ExecutionTimedOut,
+    NotRunning,
+    Overloaded,
+    RunnerFailed,
+    RunnerNotConfigured,
+    StoreError,
+    StoreUnavailable,
+    ZephyrusError,
+)
+from ..interfaces.chain import Chain
+from ..interfaces.clock import Clock, NewId
+from ..interfaces.planner import Planner
+from ..interfaces.repositories import AgentRepository, ContractRepository
+from ..interfaces.runner import Runner
+from ..interfaces.signer import Signer
+from ..interfaces.store import ExecutionStore
+from ..model import (
+    ANONYMOUS,
+    ActionResult,
+    Agent,
+    AgentStatus,
+    Event,
+    EventKind,
+    Execution,
+    Json,
+    Outcome,
+    Overlap,
+    Principal,
+)
+from .admission import Admission, Ticket
+from .clock import SystemClock, new_id
+from .context import ExecutionContext, Tools
+from .cycle import CycleRunner
+from .deadlines import Deadlines
+from .effects import Effects
+from .execution import SUCCEEDED, Ending, RunningExecution, completed_body
+from .invoker import Invoker
+from .journal import EXECUTION, Journal
+from .leases import ENDED, Leases, open_group
+from .listing import execution_of
+from .reconciler import Reconciler
+from .results import error_object
+from .snapshots import Snapshots
+from .wakeups import Wakeups
+
+_log = logging.getLogger(__name__)
+
+_POLL_FOREIGN = 0.5
+"""Seconds between looks at an execution that another process runs."""
+
+_TIMED_OUT = Ending(Outcome.TIMED_OUT, ExecutionTimedOut("the execution's deadline passed"))
+
+
+class ExecutionEngine:
+    """Runs agents, journaling every step.
+
+    Use it as an async context manager, or call `start` and `aclose`. It closes nothing that was
+    handed in: store, chains and repositories stay their owner's.
+
+    Args:
+        agents: Where agents come from.
+        contracts: Where contracts come from.
+        store: Where executions are journaled.
+        runners: Registered runners by name; `cycle` is registered unless you do.
+        planners: Registered planners by name, for the cycle runner.
+        chains: Configured chains by chain id.
+        signers: Configured signers by name.
+        clock: The time; default: the system's.
+        new_id: Makes execution ids; default: UUIDv7.
+        max_running: Most executions at once.
+        max_queued: Most executions that wait their turn; beyond it `overloaded`.
+        max_duration: Seconds an execution may take where its request says no less.
+        settle_timeout: Seconds an ended execution waits for transactions it has signed.
+        lease_duration: Seconds after which a process that says nothing counts as gone.
+        planner_timeout: Seconds a planner may take for one answer.
+    """
+
+    def __init__(
+        self,
+        *,
+        agents: AgentRepository,
+        contracts: ContractRepository,
+        store: ExecutionStore,
+        runners: Mapping[str, Runner] | None = None,
+        planners: Mapping[str, Planner] | None = None,
+        chains: Mapping[int, Chain] | None = None,
+        signers: Mapping[str, Signer] | None = None,
+        clock: Clock | None = None,
+        new_id: NewId = new_id,
+        max_running: int = 1000,
+        max_queued: int = 10_000,
+        max_duration: float = 3600.0,
+        settle_timeout: float = 30.0,
+        lease_duration: float = 20.0,
+        planner_timeout: float = 60.0,
+    ) -> None:
+        self.agents = agents
+        self.contracts = contracts
+        self.store = store
+        self.chains = dict(chains or {})
+        self.signers = dict(signers or {})
+        self.clock = clock or SystemClock()
+        self._new_id = new_id
+        self._max_duration = max_duration
+        self._settle_timeout = settle_timeout
+        self._runners: dict[str, Runner] = {
+            "cycle": CycleRunner(planners or {}, planner_timeout=planner_timeout),
+            **(runners or {}),
+        }
+        self._owner = new_id()
+        self._wakeups = Wakeups()
+        self._snapshots = Snapshots()
+        self._deadlines = Deadlines(self.clock)
+        self._admission = Admission(max_running=max_running, max_queued=max_queued)
+        self._reconciler = Reconciler(store, self.clock, self.chains)
+        self._tools = Tools(
+            Invoker(self.chains, self.signers),
+            Effects(store, self.clock, self._reconciler),
+            settle_timeout,
+        )
+        self._leases = Leases(
+            store,
+            self.clock,
+            self._owner,
+            duration=lease_duration,
+            renew_every=lease_duration / 4,
+            ended=self._wakeups.wake,
+        )
+        self._running: dict[str, RunningExecution] = {}
+        self._of_agent: dict[str, list[RunningExecution]] = {}
+        self._background: list[asyncio.Task[None]] = []
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._started = False
+        self._draining = False
+
+    # --- life ------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Take the lease, end what dead processes left, watch open effects; then take work.
+
+        Raises:
+            StoreError: The store cannot be used.
+        """
+        await self._leases.start()
+        await self._reconciler.start()
+        self._background = [
+            asyncio.create_task(self._deadlines.run(), name="zephyrus deadlines"),
+            asyncio.create_task(self._leases.run(), name="zephyrus leases"),
+        ]
+        self._started = True
+
+    async def drain(self, *, timeout: float | None = None) -> bool:  # noqa: ASYNC109
+        """Take no new work and wait for what runs and waits.
+
+        Args:
+            timeout: Seconds to wait at most; null: as long as it takes.
+
+        Returns:
+            Whether everything ended in time.
+        """
+        self._draining = True
+        if timeout is None:
+            await self._idle.wait()
+            return True
+        until = asyncio.ensure_future(self.clock.sleep_until(self.clock.now() + timeout))
+        idle = asyncio.ensure_future(self._idle.wait())
+        try:
+            await asyncio.wait({until, idle}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            until.cancel()
+            idle.cancel()
+        return self._idle.is_set()
+
+    async def aclose(self) -> None:
+        """End what still runs as interrupted, and let go of everything. May be called twice."""
+        self._draining = True
+        if not self._started:
+            return
+        self._started = False
+        cause = Ending(
+            Outcome.INTERRUPTED,
+            ExecutionInterrupted(
+                "the service was shut down before it was done; look at what was already done "
+                "before asking for it again",
+                reason="shutdown",
+            ),
+        )
+        for execution in list(self._running.values()):
+            self._end_early(execution, cause)
+        await self._idle.wait()
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self._reconciler.aclose()
+        await self._leases.release()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    # --- submit ----------------------------------------------------------------------------------
+
+    async def submit(
+        self,
+        agent_id: str,
+        *,
+        principal: Principal = ANONYMOUS,
+        input: Json = None,
+        deadline: float | None = None,
+    ) -> str:
+        """Accept an execution, journaled, and return its id; it runs when it is its turn.
+
+        Args:
+            agent_id: Which agent.
+            principal: On whose behalf.
+            input: For the agent's runner and planner.
+            deadline: Seconds since the epoch at which it must end; the engine's `max_duration`
+                bounds it in any case.
+
+        Returns:
+            The execution's id; where the agent's overlap is `join`, perhaps that of one that was
+            running already.
+
+        Raises:
+            AgentNotFound, ContractNotFound: There is none.
+            AgentStopped, AgentBusy: The agent does not run now.
+            Overloaded: Too much waits already, or the journal cannot be written.
+            Draining: The engine is shutting down.
+        """
+        self._check_open()
+        agent = await self.agents.get_agent(agent_id)
+        if agent.status is AgentStatus.STOPPED:
+            raise AgentStopped(f"agent {agent_id} is stopped", agent_id=agent_id)
+        contract = (
+            await self.contracts.get_contract(agent.contract_id)
+            if agent.contract_id is not None
+            else None
+        )
+        self._check_open()
+        while (running := self._to_join(agent)) is not None:
+            await running.journal.commit()  # whose turn comes once its acceptance is decided
+            if running.accepted:
+                return running.id
+        now = self.clock.now()
+        latest = now + self._max_duration
+        execution = RunningExecution(
+            id=(execution_id := self._new_id()),
+            snapshot=self._snapshots.take(agent, contract),
+            principal=principal,
+            input=input,
+            deadline=latest if deadline is None else min(deadline, latest),
+            created_at=now,
+            journal=Journal(self.store, self.clock, execution_id, self._wakeups.wake),
+            done=asyncio.get_running_loop().create_future(),
+        )
+        self._enter(execution)
+        await self._accept(execution)
+        return execution_id
+
+    def _check_open(self) -> None:
+        if self._draining:
+            raise Draining("the service is shutting down and takes no new work")
+        if not self._started:
+            raise NotRunning("the engine is not running; use `async with engine`")
+
+    def _to_join(self, agent: Agent) -> RunningExecution | None:
+        """Return the execution to join, if that is the agent's way and there is one."""
+        if agent.overlap is Overlap.QUEUE:
+            return None
+        if not self._admission.occupied(agent.id, agent.max_concurrent):
+            return None
+        if agent.overlap is Overlap.REFUSE:
+            raise AgentBusy(f"agent {agent.id} is running already", agent_id=agent.id)
+        return self._of_agent[agent.id][0]
+
+    def _enter(self, execution: RunningExecution) -> None:
+        execution.ticket = Ticket(
+            execution.agent.id,
+            execution.agent.max_concurrent,
+            lambda: self._start_if_accepted(execution),
+        )
+        self._admission.enter(execution.ticket)
+        self._running[execution.id] = execution
+        self._of_agent.setdefault(execution.agent.id, []).append(execution)
+        self._idle.clear()
+
+    def _leave(self, execution: RunningExecution) -> None:
+        if execution.alarm is not None:
+            execution.alarm.cancel()
+        del self._running[execution.id]
+        siblings = self._of_agent[execution.agent.id]
+        siblings.remove(execution)
+        if not siblings:
+            del self._of_agent[execution.agent.id]
+        self._admission.leave(execution.ticket)
+        if not self._running:
+            self._idle.set()
+
+    async def _accept(self, execution: RunningExecution) -> None:
+        snapshot = execution.snapshot
+        keep = () if self._snapshots.is_stored(snapshot) else (snapshot.keep,)
+        try:
+            execution.journal.add(
+                EventKind.ACCEPTED,
+                {
+                    "agent_id": execution.agent.id,
+                    "snapshot": snapshot.keep.key,
+                    "principal": execution.principal.id,
+                    "input": execution.input,
+                    "deadline": execution.deadline,
+                },
+            )
+            if execution.ticket.running:
+                self._add_started(execution)
+            await execution.journal.commit(keep, record=self._record(execution))
+        except StoreUnavailable as error:
+            self._leave(execution)
+            raise Overloaded(
+                "the journal cannot be written now; nothing was executed, try later"
+            ) from error
+        except BaseException:
+            self._leave(execution)
+            raise
+        self._snapshots.stored(snapshot)
+        execution.accepted = True
+        execution.alarm = self._deadlines.at(
+            execution.deadline, lambda: self._end_early(execution, _TIMED_OUT)
+        )
+        if execution.ticket.running:
+            self._start(execution)
+
+    def _add_started(self, execution: RunningExecution) -> None:
+        execution.journal.add_encoded(EventKind.STARTED, f'{{"owner":{quote(self._owner)}}}')
+
+    def _record(self, execution: RunningExecution, ending: Ending | None = None) -> tuple[str, str]:
+        """Return body and group of the execution's record."""
+        status = "running" if execution.ticket.running else "queued"
+        body = dumps(
+            {
+                "agent_id": execution.agent.id,
+                "principal": execution.principal.id,
+                "owner": self._owner,
+                "status": status if ending is None else "completed",
+                "created_at": execution.created_at,
+                "ended_at": None if ending is None else self.clock.now(),
+                "outcome": None if ending is None else ending.outcome,
+                "error": error_object(ending.error) if ending and ending.error else None,
+            }
+        )
+        return body, open_group(self._owner) if ending is None else ENDED
+
+    # --- run -------------------------------------------------------------------------------------
+
+    def _start_if_accepted(self, execution: RunningExecution) -> None:
+        """The ticket's turn has come; one that is not accepted yet is started by `_accept`."""
+        if execution.accepted and execution.task is None:
+            self._add_started(execution)
+            self._start(execution)
+
+    def _start(self, execution: RunningExecution) -> None:
+        execution.task = asyncio.create_task(self._run(execution))
+
+    async def _run(self, execution: RunningExecution) -> None:
+        ending = execution.cause or await self._run_agent(execution)
+        await self._end(execution, ending)
+
+    async def _run_agent(self, execution: RunningExecution) -> Ending:
+        try:
+            execution.begun = True
+            name, runner = self._runner(execution.agent)
+            value = await runner(ExecutionContext(execution, self._tools))
+            if value is not None:
+                dumps(value)
+                execution.results.append(ActionResult(name, {}, value, success=True))
+        except asyncio.CancelledError:
+            if execution.cause is None:
+                return Ending(
+                    Outcome.CANCELLED, ExecutionCancelled("the agent cancelled itself", reason="")
+                )
+            return execution.cause
+        except ZephyrusError as error:
+            return Ending(Outcome.FAILED, error)
+        except Exception:  # noqa: BLE001 - an agent's code may raise anything; it must not end the engine
+            incident = self._new_id()
+            _log.exception("execution %s failed, incident %s", execution.id, incident)
+            return Ending(
+                Outcome.FAILED,
+                RunnerFailed(
+                    f"the agent's code raised an error; the log has it as incident {incident}",
+                    incident=incident,
+                ),
+            )
+        return SUCCEEDED
+
+    def _runner(self, agent: Agent) -> tuple[str, Runner]:
+        name = agent.runner.name if agent.runner is not None else "cycle"
+        runner = self._runners.get(name)
+        if runner is None:
+            known = ", ".join(sorted(self._runners))
+            raise RunnerNotConfigured(
+                f"agent {agent.id} names the runner {name!r}, which is not registered; "
+                f"registered: {known}",
+                runner=name,
+                known=known,
+            )
+        return name, runner
+
+    async def _end(self, execution: RunningExecution, ending: Ending) -> None:
+        """Journal the end, once, whoever comes first, and tell those who wait for it."""
+        if execution.ended:
+            return
+        execution.ended = True
+        body = completed_body(execution, ending)
+        execution.journal.add_encoded(EventKind.COMPLETED, body)
+        try:
+            await execution.journal.commit(record=self._record(execution, ending))
+        except StoreError as error:
+            _log.warning("execution %s is lost to this process: %s", execution.id, error)
+            execution.done.cancel()
+        else:
+            execution.done.set_result(body)
+        self._leave(execution)
+
+    def _end_early(self, execution: RunningExecution, cause: Ending) -> None:
+        """Make it end for this cause: at once where it waits, at its next await where it runs."""
+        if execution.cause is not None or execution.ended:
+            return
+        execution.ask_to_end(cause)
+        if execution.task is None and execution.accepted:
+            self._start(execution)
+        self._deadlines.at(
+            self.clock.now() + 2 * self._settle_timeout, lambda: self._abandon(execution, cause)
+        )
+
+    def _abandon(self, execution: RunningExecution, cause: Ending) -> None:
+        """Go on without a runner that ignores its cancellation; its context is closed to it."""
+        if not execution.ended:
+            _log.error("execution %s does not stop; its runner ignores cancellation", execution.id)
+            execution.abandoned = asyncio.create_task(self._end(execution, cause))
+
+    # --- watch and steer -------------------------------------------------------------------------
+
+    async def watch(
+        self, execution_id: str, *, after: int = 0, principal: Principal = ANONYMOUS
+    ) -> AsyncIterator[Event]:
+        """Yield the execution's events in order, from the journal and then live, to the last.
+
+        A watcher is a cursor: nothing is kept for it while it does not ask.
+
+        Args:
+            execution_id: Which.
+            after: Start behind this `seq`; 0: from the beginning.
+            principal: Who watches.
+
+        Raises:
+            ExecutionNotFound: There is none.
+        """
+        await self.get_execution(execution_id, principal=principal)
+        while True:
+            grown = self._wakeups.register(execution_id)
+            try:
+                events = await self.store.read(execution_id, after=after)
+                if not events:
+                    await self._wait_for_more(execution_id, grown)
+            finally:
+                self._wakeups.unregister(execution_id, grown)
+            for event in events:
+                after = event.seq
+                yield event
+                if event.kind == EventKind.COMPLETED:
+                    return
+
+    async def _wait_for_more(self, execution_id: str, grown: asyncio.Future[None]) -> None:
+        if execution_id in self._running:
+            await grown
+            return
+        pause = asyncio.ensure_future(self.clock.sleep_until(self.clock.now() + _POLL_FOREIGN))
+        try:
+            await asyncio.wait({grown, pause}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            pause.cancel()
+
+    async def result(
+        self, execution_id: str, *, principal: Principal = ANONYMOUS
+    ) -> dict[str, Json]:
+        """Wait for the execution's end and return the data of its `completed` event.
+
+        Raises:
+            ExecutionNotFound: There is none.
+        """
+        execution = self._running.get(execution_id)
+        if execution is not None:
+            await asyncio.wait({execution.done})
+            if not execution.done.cancelled():
+                body: dict[str, Json] = json.loads(execution.done.result())
+                return body
+        async for event in self.watch(execution_id, principal=principal):
+            last = event
+        return last.data
+
+    async def cancel(
+        self, execution_id: str, *, principal: Principal = ANONYMOUS, reason: str = ""
+    ) -> str:
+        """Ask an execution to end; what was signed cannot be recalled.
+
+        Returns:
+            `requested`: its outcome will tell whether that came in time. `already_terminal`: it
+            has ended. `not_cancellable`: another process runs it.
+
+        Raises:
+            ExecutionNotFound: There is none.
+        """
+        execution = self._running.get(execution_id)
+        if execution is None:
+            stored = await self.get_execution(execution_id, principal=principal)
+            return "already_terminal" if stored.outcome is not None else "not_cancellable"
+        if execution.ended:
+            return "already_terminal"
+        execution.journal.add(
+            EventKind.CANCEL_REQUESTED, {"principal": principal.id, "reason": reason}
+        )
+        text = f"cancelled: {reason}" if reason else "cancelled"
+        self._end_early(
+            execution, Ending(Outcome.CANCELLED, ExecutionCancelled(text, reason=reason))
+        )
+        await execution.journal.commit()
+        return "requested"
+
+    async def get_execution(
+        self, execution_id: str, *, principal: Principal = ANONYMOUS
+    ) -> Execution:
+        """Return how an execution stands.
+
+        Raises:
+            ExecutionNotFound: There is none.
+        """
+        record = await self.store.get(EXECUTION, execution_id)
+        if record is None:
+            raise ExecutionNotFound(
+                f"there is no execution {execution_id}", execution_id=execution_id
+            )
+        return execution_of(record)
+
+    async def list_executions(
+        self, *, principal: Principal = ANONYMOUS, limit: int = 100
+    ) -> list[Execution]:
+        """Return the newest executions first, at most `limit`."""
+        records = await self.store.scan(EXECUTION, newest_first=True, limit=limit)
+        return [execution_of(record) for record in records]

@@ -1,0 +1,45 @@
+"""The JSON that the journal holds for results and errors."""
+
+from __future__ import annotations
+
+from ..errors import ZephyrusError
+from ..model import ActionResult, Json, JsonObject
+
+
+def error_object(error: ZephyrusError) -> dict[str, Json]:
+    """Return `{code, message, details}`."""
+    return {"code": error.code, "message": error.message, "details": dict(error.details)}
+
+
+def error_from(data: JsonObject) -> ZephyrusError:
+    """Return the error that `error_object` described, of its own class."""
+    details = data.get("details")
+    kind = _class_of(str(data.get("code")), ZephyrusError) or ZephyrusError
+    return kind(str(data.get("message", "")), **(details if isinstance(details, dict) else {}))
+
+
+def _class_of(code: str, among: type[ZephyrusError]) -> type[ZephyrusError] | None:
+    if among.__dict__.get("code") == code:
+        return among
+    found = (_class_of(code, kind) for kind in among.__subclasses__())
+    return next((kind for kind in found if kind is not None), None)
+
+
+def result_object(result: ActionResult) -> dict[str, Json]:
+    """Return the fields of a result that say something, in the order of `ActionResult`."""
+    item: dict[str, Json] = {
+        "function_name": result.function_name,
+        "parameters": result.parameters,
+        "result": result.result,
+        "success": result.success,
+    }
+    optional: JsonObject = {
+        "name": result.name or None,
+        "message": result.message or None,
+        "error": result.error,
+        "transaction_hash": result.transaction_hash,
+        "block_number": result.block_number,
+        "gas_used": result.gas_used,
+    }
+    item.update((name, value) for name, value in optional.items() if value is not None)
+    return item
