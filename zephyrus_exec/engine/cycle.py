@@ -15,7 +15,7 @@ from ..errors import (
 )
 from ..interfaces.planner import Plan, Planner, PlanRequest
 from ..interfaces.runner import RunContext
-from ..model import Json, JsonObject, OnFailure
+from ..model import Agent, Json, JsonObject, OnFailure
 from .results import error_from
 
 
@@ -39,7 +39,7 @@ class CycleRunner:
             CycleLimitReached: After `max_cycles` answers the planner was not done.
             ZephyrusError: An action failed; it has the action's own code.
         """
-        planner = self._planner(context)
+        planner = self.planner_of(context.agent)
         for cycle in range(1, context.agent.max_cycles + 1):
             plan = await self._decide(planner, context, cycle)
             if not plan.actions:
@@ -53,19 +53,24 @@ class CycleRunner:
             max_cycles=context.agent.max_cycles,
         )
 
-    def _planner(self, context: RunContext) -> Planner:
-        component = context.agent.planner
+    def planner_of(self, agent: Agent) -> Planner:
+        """Return the agent's planner.
+
+        Raises:
+            PlannerNotConfigured: It names none, or one that is not registered.
+        """
+        component = agent.planner
         known = ", ".join(sorted(self._planners)) or "none"
         if component is None:
             raise PlannerNotConfigured(
-                f"agent {context.agent.id} names no planner; set planner.name to one of: {known}",
+                f"agent {agent.id} names no planner; set planner.name to one of: {known}",
                 planner=None,
                 known=known,
             )
         planner = self._planners.get(component.name)
         if planner is None:
             raise PlannerNotConfigured(
-                f"agent {context.agent.id} names the planner {component.name!r}, which is not "
+                f"agent {agent.id} names the planner {component.name!r}, which is not "
                 f"registered; registered: {known}",
                 planner=component.name,
                 known=known,

@@ -16,12 +16,10 @@ from ..errors import (
     Draining,
     ExecutionCancelled,
     ExecutionInterrupted,
-    ExecutionNotFound,
     ExecutionTimedOut,
     NotRunning,
     Overloaded,
     RunnerFailed,
-    RunnerNotConfigured,
     StoreError,
     StoreUnavailable,
     ZephyrusError,
@@ -53,11 +51,14 @@ from .cycle import CycleRunner
 from .deadlines import Deadlines
 from .effects import Effects
 from .execution import SUCCEEDED, Ending, RunningExecution, completed_body
+from .health import Health, examine
+from .inspection import find_problems
 from .invoker import Invoker
-from .journal import EXECUTION, Journal
+from .journal import Journal
 from .leases import ENDED, Leases, open_group
-from .listing import execution_of
+from .listing import list_executions, load_execution
 from .reconciler import Reconciler
+from .registry import runner_of
 from .results import error_object
 from .snapshots import Snapshots
 from .wakeups import Wakeups
@@ -225,6 +226,30 @@ class ExecutionEngine:
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and not closed yet."""
+        return self._started
+
+    async def health(self) -> Health:
+        """Return whether it would take work, and which agents' work would fail."""
+        return await examine(
+            self.store,
+            self.chains,
+            draining=self._draining,
+            running=self._admission.running,
+            queued=self._admission.queued,
+        )
+
+    async def find_problems(self, agent: Agent) -> list[str]:
+        """Return what would keep an agent from running, a sentence each."""
+        return await find_problems(
+            agent,
+            contracts=self.contracts,
+            runners=self._runners,
+            invoker=self._tools.invoker,
+        )
 
     # --- submit ----------------------------------------------------------------------------------
 
@@ -395,7 +420,7 @@ class ExecutionEngine:
     async def _run_agent(self, execution: RunningExecution) -> Ending:
         try:
             execution.begun = True
-            name, runner = self._runner(execution.agent)
+            name, runner = runner_of(execution.agent, self._runners)
             value = await runner(ExecutionContext(execution, self._tools))
             if value is not None:
                 dumps(value)
@@ -419,19 +444,6 @@ class ExecutionEngine:
                 ),
             )
         return SUCCEEDED
-
-    def _runner(self, agent: Agent) -> tuple[str, Runner]:
-        name = agent.runner.name if agent.runner is not None else "cycle"
-        runner = self._runners.get(name)
-        if runner is None:
-            known = ", ".join(sorted(self._runners))
-            raise RunnerNotConfigured(
-                f"agent {agent.id} names the runner {name!r}, which is not registered; "
-                f"registered: {known}",
-                runner=name,
-                known=known,
-            )
-        return name, runner
 
     async def _end(self, execution: RunningExecution, ending: Ending) -> None:
         """Journal the end, once, whoever comes first, and tell those who wait for it."""
@@ -562,16 +574,10 @@ class ExecutionEngine:
         Raises:
             ExecutionNotFound: There is none.
         """
-        record = await self.store.get(EXECUTION, execution_id)
-        if record is None:
-            raise ExecutionNotFound(
-                f"there is no execution {execution_id}", execution_id=execution_id
-            )
-        return execution_of(record)
+        return await load_execution(self.store, execution_id)
 
     async def list_executions(
         self, *, principal: Principal = ANONYMOUS, limit: int = 100
     ) -> list[Execution]:
         """Return the newest executions first, at most `limit`."""
-        records = await self.store.scan(EXECUTION, newest_first=True, limit=limit)
-        return [execution_of(record) for record in records]
+        return await list_executions(self.store, limit=limit)

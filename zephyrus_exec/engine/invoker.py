@@ -48,7 +48,7 @@ class Invoker:
                 "give it a contract_id",
                 contract_id=agent.contract_id,
             )
-        chain = self._chain(contract.chain_id)
+        chain = self.chain_of(contract.chain_id)
         call = chain.encode(
             contract,
             function,
@@ -56,12 +56,17 @@ class Invoker:
             value_wei=action.value_wei,
         )
         check_rules(function, call.arguments)
-        signer = None if function.type is FunctionType.READ else self._signer(agent, function)
+        signer = None if function.type is FunctionType.READ else self.signer_of(agent, function)
         return Invocation(
             function, chain, call, signer, function.confirmations or chain.confirmations
         )
 
-    def _chain(self, chain_id: int) -> Chain:
+    def chain_of(self, chain_id: int) -> Chain:
+        """Return the chain.
+
+        Raises:
+            ChainNotConfigured: There is none of that id.
+        """
         chain = self.chains.get(chain_id)
         if chain is None:
             raise ChainNotConfigured(
@@ -70,7 +75,12 @@ class Invoker:
             )
         return chain
 
-    def _signer(self, agent: Agent, function: AgentFunction) -> Signer:
+    def signer_of(self, agent: Agent, function: AgentFunction) -> Signer:
+        """Return who signs for the agent.
+
+        Raises:
+            SignerNotConfigured: It names nobody, or nobody who is configured.
+        """
         signer = self.signers.get(agent.signer) if agent.signer is not None else None
         if signer is None:
             named = f"{agent.signer!r}, which is not configured" if agent.signer else "no signer"

@@ -12,6 +12,7 @@ from ..interfaces.store import Append, Delete, ExecutionStore, Expect, NewEvent,
 from ..model import Event, EventKind, Json, Outcome
 from .execution import Ending, encode_completed
 from .journal import EXECUTION
+from .listing import read_all
 from .records import EFFECT, Effect, EffectState
 from .results import error_object
 
@@ -146,14 +147,6 @@ class Leases:
     async def _state(self, signed: Event) -> EffectState:
         record = await self._store.get(EFFECT, str(signed.data["effect_key"]))
         return EffectState.SIGNED if record is None else Effect.of(record).state
-
-
-async def read_all(store: ExecutionStore, stream: str) -> list[Event]:
-    """Return every event of a stream."""
-    events: list[Event] = []
-    while page := await store.read(stream, after=len(events)):
-        events += page
-    return events
 
 
 def _result(event: Event) -> Json:

@@ -1,13 +1,40 @@
-"""What the record of an execution says."""
+"""Reading from a store how executions stand, whoever runs them."""
 
 from __future__ import annotations
 
 from ..conversion import structure
-from ..interfaces.store import Record
-from ..model import Execution
+from ..errors import ExecutionNotFound
+from ..interfaces.store import ExecutionStore, Record
+from ..model import Event, Execution
+from .journal import EXECUTION
 
 
-def execution_of(record: Record) -> Execution:
-    """Return the execution that a record describes."""
+async def load_execution(store: ExecutionStore, execution_id: str) -> Execution:
+    """Return how an execution stands.
+
+    Raises:
+        ExecutionNotFound: There is none.
+    """
+    record = await store.get(EXECUTION, execution_id)
+    if record is None:
+        raise ExecutionNotFound(f"there is no execution {execution_id}", execution_id=execution_id)
+    return _execution(record)
+
+
+async def list_executions(store: ExecutionStore, *, limit: int) -> list[Execution]:
+    """Return the newest executions first, at most `limit`."""
+    records = await store.scan(EXECUTION, newest_first=True, limit=limit)
+    return [_execution(record) for record in records]
+
+
+async def read_all(store: ExecutionStore, stream: str) -> list[Event]:
+    """Return every event of a stream."""
+    events: list[Event] = []
+    while page := await store.read(stream, after=len(events)):
+        events += page
+    return events
+
+
+def _execution(record: Record) -> Execution:
     data = {name: value for name, value in record.data.items() if name != "owner"}
     return structure({"id": record.key, **data}, Execution)

@@ -1,1 +1,47 @@
-"""EVM chains."""
+"""EVM chains: `EvmChain`, `KeystoreSigner`, `KeySigner`.
+
+The names are loaded when they are first used, because web3 takes a second to import and is
+installed only with the extra `evm`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from ..errors import MissingExtra
+
+if TYPE_CHECKING:
+    from .chain import EvmChain
+    from .signers import KeySigner, KeystoreSigner
+
+__all__ = ["EvmChain", "KeySigner", "KeystoreSigner", "require_packages"]
+
+_HOMES = {"EvmChain": ".chain", "KeySigner": ".signers", "KeystoreSigner": ".signers"}
+
+
+def require_packages(extra: str, *packages: str) -> None:
+    """Return if the packages are installed.
+
+    Args:
+        extra: The extra that installs them.
+        packages: Top-level names to look for; none of them is imported.
+
+    Raises:
+        MissingExtra: One is not; the message holds the install line.
+    """
+    missing = [package for package in packages if find_spec(package) is None]
+    if missing:
+        raise MissingExtra(
+            f'{missing[0]} is not installed; run: pip install "zephyrus-exec[{extra}]"',
+            extra=extra,
+            package=missing[0],
+        )
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    require_packages("evm", "web3", "eth_account")
+    return getattr(import_module(_HOMES[name], __name__), name)

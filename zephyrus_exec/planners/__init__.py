@@ -1,1 +1,5 @@
 """What decides."""
+
+from .steps import StepsPlanner
+
+__all__ = ["StepsPlanner"]

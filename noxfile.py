@@ -1,0 +1,70 @@
+"""Everything that is checked before a change lands, in one place.
+
+Run from an environment that has the `dev` extra: `nox` for all, `nox -s lint` for one.
+"""
+
+from __future__ import annotations
+
+import nox
+
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["lint", "types", "tests", "docs", "package"]
+
+FULLY_COVERED = (
+    "zephyrus_exec/protocol/*",
+    "zephyrus_exec/engine/*",
+    "zephyrus_exec/stores/*",
+    "zephyrus_exec/transports/*",
+    "zephyrus_exec/conversion.py",
+)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Lint, format and import directions."""
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Types, strictly, of package and tests."""
+    session.run("mypy")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Every test, the slow ones too, and the coverage that is promised."""
+    session.run("coverage", "erase")
+    session.run("pytest", "-m", "slow or not slow", "--cov", "--cov-report=", *session.posargs)
+    session.run("coverage", "report", "--skip-covered")
+    session.run(
+        "coverage", "report", f"--include={','.join(FULLY_COVERED)}", "--fail-under=100"
+    )
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation, every link in it."""
+    session.run("mkdocs", "build", "--strict", "--quiet")
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """A wheel that installs alone and runs the demo."""
+    wheel_dir = session.create_tmp()
+    session.run("python", "-m", "build", "--wheel", "--outdir", wheel_dir)
+    session.run("python", "-m", "venv", "--clear", f"{wheel_dir}/venv")
+    wheels = [f for f in __import__("pathlib").Path(wheel_dir).glob("*.whl")]
+    session.run(f"{wheel_dir}/venv/bin/pip", "install", "--quiet", f"{wheels[-1]}[demo]", external=True)
+    session.run(f"{wheel_dir}/venv/bin/python", "-m", "zephyrus_exec", "demo", external=True)
+
+
+@nox.session
+def floors(session: nox.Session) -> None:
+    """The fast tests at the oldest versions of the dependencies that are allowed."""
+    session.run("python", "-m", "venv", "--clear", ".nox/floors", external=True)
+    python = ".nox/floors/bin/python"
+    session.run(python, "-m", "pip", "install", "--quiet", "-e", ".[test]", "-c", "tests/floors.txt", external=True)
+    session.run(python, "-m", "pytest", "-q", external=True)

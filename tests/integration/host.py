@@ -1,0 +1,77 @@
+"""A host application of its own process, for tests that kill it: `python -m tests.integration.host`.
+
+Prints `ws://HOST:PORT` on stdout once it serves. Its agents need no chain:
+
+- `noop` does nothing;
+- `steady` emits `progress` events, a hundredth of a second apart, until it is ended;
+- `brief` does one action that takes a tenth of a second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+
+from zephyrus_exec import (
+    Agent,
+    Component,
+    ExecutionEngine,
+    Json,
+    MemoryRepository,
+    RunContext,
+    SqliteStore,
+    serve,
+)
+
+
+async def noop(context: RunContext) -> Json:
+    return None
+
+
+async def steady(context: RunContext) -> Json:
+    number = 0
+    while True:
+        number += 1
+        await context.emit({"number": number})
+        await asyncio.sleep(0.01)
+
+
+async def brief(context: RunContext) -> Json:
+    async def work() -> Json:
+        await asyncio.sleep(0.1)
+        return "done"
+
+    return await context.action("work", work)
+
+
+AGENTS = MemoryRepository(
+    Agent(name, runner=Component(name), max_concurrent=1000) for name in ("noop", "steady", "brief")
+)
+RUNNERS = {"noop": noop, "steady": steady, "brief": brief}
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--store", required=True)
+    parser.add_argument("--lease", type=float, default=20.0)
+    parser.add_argument("--drain", type=float, default=5.0)
+    options = parser.parse_args()
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    store = await SqliteStore.open(options.store)
+    engine = ExecutionEngine(
+        agents=AGENTS,
+        contracts=AGENTS,
+        store=store,
+        runners=RUNNERS,
+        lease_duration=options.lease,
+    )
+    async with serve(engine, host="127.0.0.1", port=0, drain_timeout=options.drain) as service:
+        print(service.addresses[0], flush=True)
+        await stop.wait()
+    await store.aclose()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

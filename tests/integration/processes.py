@@ -1,0 +1,90 @@
+"""Server processes that tests start, and really kill."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from attrs import define
+
+PATIENCE = 30.0
+"""Seconds after which a process that says nothing fails the test."""
+
+
+@define(eq=False)
+class ServerProcess:
+    """A running server."""
+
+    process: asyncio.subprocess.Process
+    url: str
+    stderr: list[str]
+
+    def kill(self) -> None:
+        """SIGKILL: nothing of it runs any more, no handler, no `finally`."""
+        self.process.send_signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+
+    async def exit_code(self) -> int:
+        async with asyncio.timeout(PATIENCE):
+            return await self.process.wait()
+
+
+@asynccontextmanager
+async def host(
+    store: Path, *, lease: float = 20.0, drain: float = 5.0
+) -> AsyncIterator[ServerProcess]:
+    """Run `tests.integration.host` on this store; it is killed on leaving if it still runs."""
+    arguments = ("-m", "tests.integration.host", "--store", str(store))
+    async with server(*arguments, "--lease", str(lease), "--drain", str(drain)) as running:
+        yield running
+
+
+@asynccontextmanager
+async def server(
+    *arguments: str, env: dict[str, str] | None = None
+) -> AsyncIterator[ServerProcess]:
+    """Run Python with these arguments until a line of its output holds `ws://`."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *arguments,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env=env,
+    )
+    lines: list[str] = []
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(PATIENCE):
+            url = await _url(process.stdout, lines)
+        reading = asyncio.create_task(_read_on(process.stdout, lines))
+        try:
+            yield ServerProcess(process, url, lines)
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+            await reading
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def _url(output: asyncio.StreamReader, lines: list[str]) -> str:
+    while line := (await output.readline()).decode():
+        lines.append(line)
+        for word in line.split():
+            if word.startswith("ws://"):
+                return word
+    raise AssertionError("the server ended without saying where it listens:\n" + "".join(lines))
+
+
+async def _read_on(output: asyncio.StreamReader, lines: list[str]) -> None:
+    while line := (await output.readline()).decode():
+        lines.append(line)

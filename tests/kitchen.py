@@ -1,0 +1,71 @@
+"""The test contract on a real node, put there by our own transactions."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import rlp
+from eth_utils.address import to_canonical_address, to_checksum_address
+from eth_utils.crypto import keccak
+
+from zephyrus_exec.evm import EvmChain
+from zephyrus_exec.interfaces.chain import Call
+from zephyrus_exec.interfaces.signer import Signer
+from zephyrus_exec.model import Contract, FunctionType
+
+CONTRACTS = Path(__file__).parent / "contracts"
+
+
+@cache
+def kitchen() -> dict[str, Any]:
+    """Return the compiled test contract: `abi` and `bytecode`."""
+    artifact: dict[str, Any] = json.loads((CONTRACTS / "Kitchen.json").read_text("utf-8"))
+    return artifact
+
+
+def kitchen_contract(address: str, chain_id: int) -> Contract:
+    """Return the test contract as an agent's contract."""
+    return Contract("kitchen", address, chain_id, name="Kitchen", abi=tuple(kitchen()["abi"]))
+
+
+async def mine(chain: EvmChain) -> None:
+    """Mine one block, on a node for tests."""
+    await chain._request("evm_mine", [])
+
+
+async def reset(chain: EvmChain) -> None:
+    """Bring a node for tests back to its first block."""
+    await chain._request("anvil_reset", [])
+
+
+async def deploy_kitchen(chain: EvmChain, signer: Signer, *, mining: bool = False) -> Contract:
+    """Create the test contract with a transaction built, signed and decoded by our own code.
+
+    Args:
+        chain: A node for tests.
+        signer: Of a funded account.
+        mining: Whether a block must be asked for.
+    """
+    account = await chain.account(signer.address)
+    creation = Call(
+        chain_id=chain.chain_id,
+        to="",
+        data=bytes.fromhex(kitchen()["bytecode"][2:]),
+        function="constructor()",
+        type=FunctionType.WRITE,
+        arguments={},
+        abi={},
+    )
+    unsigned = chain.build(creation, nonce=account.nonce, gas=5_000_000, fees=await chain.quote())
+    signed = chain.assemble(unsigned, await signer.sign(unsigned.payload))
+    assert chain.decode(signed.raw).to == ""
+    await chain.broadcast(signed.raw)
+    if mining:
+        await mine(chain)
+    view = await chain.lookup([signed.hash], sender=signer.address)
+    assert view.receipts[signed.hash].success
+    slot = rlp.encode([to_canonical_address(signer.address), account.nonce])
+    return kitchen_contract(to_checksum_address(keccak(slot)[12:]), chain.chain_id)

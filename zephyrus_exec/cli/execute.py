@@ -1,0 +1,115 @@
+"""`execute`: ask a server, show what it says."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import AsyncIterator, Sequence
+
+from ..client import connect
+from ..errors import ConfigurationError, TransportError
+from ..model import Json, JsonObject
+from ..protocol.messages import Completed, Failed, Rejected, Reply, Started
+from .output import note, print_json, print_table, progress, shown
+
+
+async def execute_command(options: argparse.Namespace) -> int:
+    """Execute an agent on a server; 0: it succeeded, 1: it did not, 2: no such server."""
+    try:
+        async with connect(options.url) as client:
+            replies = client.execute(options.agent_id)
+            last = await (last_reply(replies) if options.json else follow(replies))
+    except TransportError as error:
+        raise ConfigurationError(
+            f"{options.url}: {error.message}; is the server running? Start one with "
+            "`zephyrus-exec serve --demo`, or name another with --url"
+        ) from error
+    if options.json:
+        print_json(reply_object(last))
+    else:
+        print_reply(last)
+    return 0 if isinstance(last, Completed) else 1
+
+
+async def last_reply(replies: AsyncIterator[Reply]) -> Reply:
+    """Return the last of the replies."""
+    return [reply async for reply in replies][-1]
+
+
+async def follow(replies: AsyncIterator[Reply]) -> Reply:
+    """Show on stderr that the execution is under way, and return the last reply."""
+    with progress("waiting for the server …"):
+        first = await anext(replies)
+    if not isinstance(first, Started):
+        return first
+    note(f"started: {first.agent_id}")
+    with progress("running …"):
+        return await last_reply(replies)
+
+
+def print_reply(reply: Reply) -> None:
+    """Print a last reply for people: results as a table, failures on stderr."""
+    match reply:
+        case Completed(agent_id, results) if results:
+            print_table(f"{agent_id}: {len(results)} actions", _COLUMNS, map(_row, results))
+            for item in results:
+                if transaction := item.get("transaction_hash"):
+                    print(f"{item.get('function_name')}: transaction {transaction}")
+        case Completed(agent_id):
+            print(f"{agent_id}: nothing was done")
+        case Failed(agent_id, error):
+            note(f"{agent_id} failed: {error}")
+        case Rejected(message):
+            note(f"the server refused the request: {message}")
+
+
+def reply_object(reply: Reply) -> JsonObject:
+    """Return a last reply as JSON, with the keys of the wire's `data`."""
+    match reply:
+        case Completed(agent_id, results):
+            return {
+                "success": True,
+                "results": list(results),
+                "agent_id": agent_id,
+                "execution_count": len(results),
+            }
+        case Failed(agent_id, error):
+            return {"success": False, "error": error, "agent_id": agent_id}
+        case Rejected(message):
+            return {"success": False, "error": message}
+        case Started(agent_id):
+            return {"agent_id": agent_id}
+
+
+_COLUMNS = ("function", "parameters", "result", "block", "gas")
+_SHOWN_HEX = 18
+"""Digits at which hexadecimal values in a table are shortened; `--json` shows them whole."""
+
+
+def _row(item: JsonObject) -> Sequence[str]:
+    parameters = item.get("parameters")
+    named = parameters.items() if isinstance(parameters, dict) else ()
+    return (
+        shown(item.get("function_name")),
+        "\n".join(f"{name} = {_short(shown(value))}" for name, value in named),
+        _result(item),
+        _optional(item.get("block_number")),
+        _optional(item.get("gas_used")),
+    )
+
+
+def _result(item: JsonObject) -> str:
+    if not item.get("success"):
+        return f"failed: {shown(item.get('error'))}"
+    if "transaction_hash" in item and item["transaction_hash"] == item.get("result"):
+        return "done"
+    return _short(shown(item.get("result")))
+
+
+def _short(text: str) -> str:
+    if len(text) <= _SHOWN_HEX or not text.startswith("0x"):
+        return text
+    return f"{text[:10]}…{text[-8:]}"
+
+
+def _optional(value: Json) -> str:
+    return "" if value is None else shown(value)

@@ -1,0 +1,133 @@
+"""Commands, their options, and how each ends."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from .. import __version__
+from ..errors import ZephyrusError
+from . import agents, demo, execute, executions, serving
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+
+Command: TypeAlias = Callable[[argparse.Namespace], Awaitable[int]]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return the process's exit code.
+
+    Args:
+        arguments: Without the program's name; null: the process's own.
+
+    Returns:
+        0: it succeeded. 1: the execution failed. 2: usage, configuration or connection.
+    """
+    options = _parser().parse_args(arguments)
+    command: Command = options.command
+    try:
+        return asyncio.run(_run(command, options))
+    except ZephyrusError as error:
+        print(f"zephyrus-exec: {error.message}", file=sys.stderr)
+        return EXIT_USAGE
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader of our output, `head` for one, has had enough
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - closed by the interpreter's end
+        return EXIT_OK
+
+
+async def _run(command: Command, options: argparse.Namespace) -> int:
+    return await command(options)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="zephyrus-exec", description="Run agents somewhere else and watch every step."
+    )
+    parser.add_argument("--version", action="version", version=f"zephyrus-exec {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add_serve(commands)
+    _add_execute(commands)
+    _add_executions(commands)
+    _add_agents(commands)
+    _add_demo(commands)
+    return parser
+
+
+_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def _add_serve(commands: _Commands) -> None:
+    serve = commands.add_parser("serve", help="serve agents to WebSocket clients")
+    serve.add_argument("--host", help="name or address to listen on; * for all [localhost]")
+    serve.add_argument("--port", help="TCP port; 0 for a free one [8765]")
+    serve.add_argument("--store", help="memory: or a SQLite file [zephyrus.db]")
+    serve.add_argument("--rpc", action="append", metavar="CHAINID=URL", help="RPC URL of a chain")
+    serve.add_argument("--language", help="language of the clients' texts: es or en [es]")
+    serve.add_argument(
+        "--drain-timeout", metavar="SECONDS", help="time running executions get on a stop [8]"
+    )
+    serve.add_argument("--demo", action="store_true", help="an embedded chain and demo agents")
+    _add_config(serve)
+    serve.add_argument("--verbose", action="store_true", help="log what goes on")
+    serve.set_defaults(command=serving.serve_command)
+
+
+def _add_execute(commands: _Commands) -> None:
+    command = commands.add_parser("execute", help="ask a server for an execution and follow it")
+    command.add_argument("agent_id", metavar="AGENT_ID")
+    command.add_argument(
+        "--url",
+        default=os.environ.get("WS_URL") or "ws://localhost:8765",
+        help="the server [WS_URL or %(default)s]",
+    )
+    command.add_argument("--json", action="store_true", help="print the reply as JSON")
+    command.set_defaults(command=execute.execute_command)
+
+
+def _add_executions(commands: _Commands) -> None:
+    group = commands.add_parser("executions", help="look at what was executed")
+    actions = group.add_subparsers(metavar="ACTION", required=True)
+    listing = actions.add_parser("list", help="the newest executions")
+    listing.add_argument("--limit", type=int, default=20, help="at most so many [%(default)s]")
+    listing.set_defaults(command=executions.list_command)
+    show = actions.add_parser("show", help="one execution, every event")
+    show.add_argument("execution_id", metavar="EXECUTION_ID")
+    show.set_defaults(command=executions.show_command)
+    for command in (listing, show):
+        command.add_argument("--store", help="the SQLite file [zephyrus.db]")
+        command.add_argument("--json", action="store_true", help="one JSON object a line")
+        _add_config(command)
+
+
+def _add_agents(commands: _Commands) -> None:
+    group = commands.add_parser("agents", help="look at the agents a server would have")
+    actions = group.add_subparsers(metavar="ACTION", required=True)
+    listing = actions.add_parser("list", help="every agent")
+    listing.set_defaults(command=agents.list_command)
+    show = actions.add_parser("show", help="one agent, as JSON")
+    show.add_argument("agent_id", metavar="AGENT_ID")
+    show.set_defaults(command=agents.show_command)
+    check = actions.add_parser("check", help="what would keep agents from running")
+    check.set_defaults(command=agents.check_command)
+    for command in (listing, show, check):
+        command.add_argument("--demo", action="store_true", help="the demo's agents")
+        command.add_argument("--rpc", action="append", metavar="CHAINID=URL", help="a chain's URL")
+        _add_config(command)
+
+
+def _add_demo(commands: _Commands) -> None:
+    command = commands.add_parser("demo", help="see an agent read and change a contract, now")
+    command.set_defaults(command=demo.demo_command)
+
+
+def _add_config(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--config", type=Path, metavar="FILE", help="settings as TOML")

@@ -1,0 +1,74 @@
+"""Tables and progress, where somebody looks; plain lines where nobody does."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from ..conversion import dumps
+from ..errors import MissingExtra
+from ..model import Json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a console for tables and progress.
+
+    Raises:
+        MissingExtra: The `cli` extra is not installed.
+    """
+    try:
+        from rich.console import Console
+    except ImportError:
+        raise MissingExtra(
+            'tables need the cli extra: pip install "zephyrus-exec[cli]"; or use --json'
+        ) from None
+    return Console(stderr=stderr)
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table; cells are shown as they are, without markup."""
+    out = console()
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title or None, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    out.print(table)
+
+
+@contextmanager
+def progress(text: str) -> Iterator[None]:
+    """Show on stderr that something is under way, until the block ends."""
+    with console(stderr=True).status(text):
+        yield
+
+
+def print_json(value: Json) -> None:
+    """Print one line of JSON."""
+    print(dumps(value), flush=True)
+
+
+def note(text: str) -> None:
+    """Print a line on stderr, for the person who started the command."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def moment(seconds: float | None) -> str:
+    """Return a time of the epoch for people, in UTC; empty for null."""
+    if seconds is None:
+        return ""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def shown(value: Json) -> str:
+    """Return a JSON value for a table's cell: strings without quotation marks."""
+    return value if isinstance(value, str) else dumps(value)

@@ -1,0 +1,97 @@
+"""`serve`: until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .. import __version__
+from ..config import Settings, load_settings
+from ..interfaces.store import ExecutionStore
+from ..protocol.wording import Language
+from ..service import Service, serve
+from .composition import Parts, make_engine, open_parts, open_store
+from .output import note
+
+_AGENTS_SHOWN = 10
+
+
+async def serve_command(options: argparse.Namespace) -> int:
+    """Serve until the process is asked to stop, then drain."""
+    logging.basicConfig(
+        level=logging.INFO if options.verbose else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    settings = load_settings(vars(options), os.environ, options.config)
+    stop = asyncio.Event()
+    with _stopped_by_signals(stop):
+        if options.demo:
+            note("starting the embedded chain …")
+        async with (
+            open_store(settings, demo=options.demo) as store,
+            open_parts(settings, demo=options.demo) as parts,
+            serve(
+                make_engine(parts, store, settings),
+                host=settings.host,
+                port=settings.port,
+                language=_language(settings),
+                drain_timeout=settings.drain_timeout,
+                max_message_bytes=settings.limits.max_message_bytes,
+                max_message_depth=settings.limits.max_message_depth,
+                max_connections=settings.limits.max_connections,
+            ) as service,
+        ):
+            await _print_banner(service, store, parts, settings)
+            await stop.wait()
+            note(f"stopping: running executions get {settings.drain_timeout:g} s")
+    note("stopped")
+    return 0
+
+
+async def _print_banner(
+    service: Service, store: ExecutionStore, parts: Parts, settings: Settings
+) -> None:
+    signers = [f"{name} {signer.address}" for name, signer in parts.signers.items()]
+    durable = "durable" if store.durable else "gone when the process ends"
+    note(f"zephyrus-exec {__version__}")
+    for address in service.addresses:
+        note(f"  listening  {address}")
+    note(f"  store      {store.description} ({durable})")
+    agents = [agent async for agent in parts.repository.list_agents()]
+    note(f"  agents     {len(agents) or 'none; describe some in a file, see --config'}")
+    for agent in agents[:_AGENTS_SHOWN]:
+        note(f"             {agent.id}  {agent.name}")
+    if len(agents) > _AGENTS_SHOWN:
+        note(f"             … and {len(agents) - _AGENTS_SHOWN} more: agents list")
+    note(f"  chains     {', '.join(map(str, parts.chains)) or 'none; see --rpc'}")
+    note(f"  signers    {', '.join(signers) or 'none'}")
+    note(f"  language   {settings.language}")
+    note("Ctrl-C stops it.")
+
+
+@contextmanager
+def _stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
+    """Set the event on SIGTERM or Ctrl-C; a second one of either ends the process at once."""
+    loop = asyncio.get_running_loop()
+    previous: dict[signal.Signals, object] = {}
+
+    def asked(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        loop.call_soon_threadsafe(stop.set)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        previous[number] = signal.signal(number, asked)
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+
+def _language(settings: Settings) -> Language:
+    return "en" if settings.language == "en" else "es"

@@ -1,0 +1,63 @@
+"""A client of a server somewhere else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from .interfaces.transport import Transport
+from .protocol.connection import V1Client
+from .protocol.messages import Reply, Started
+
+
+class Client:
+    """Speaks v1 over one channel; its executions follow one another.
+
+    Args:
+        transport: The channel to the server.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._protocol = V1Client()
+
+    async def execute(self, agent_id: str) -> AsyncIterator[Reply]:
+        """Ask for one execution, and yield `Started`, then what came of it.
+
+        The last reply is `Completed`, `Failed`, or `Rejected` where the server did not
+        understand the request.
+
+        Args:
+            agent_id: 1 to 256 characters.
+
+        Raises:
+            TransportError: The connection ended; the execution may go on without us.
+            RemoteProtocolError: The server answers something that is not v1.
+        """
+        await self._transport.send([self._protocol.execute(agent_id)])
+        while True:
+            for frame in await self._transport.receive():
+                reply = self._protocol.receive(frame)
+                yield reply
+                if not isinstance(reply, Started):
+                    return
+
+
+@asynccontextmanager
+async def connect(url: str) -> AsyncIterator[Client]:
+    """Connect to a server; the connection is closed on leaving.
+
+    Args:
+        url: `ws://HOST:PORT` or `wss://…`.
+
+    Raises:
+        ConfigurationError: The URL is none.
+        TransportError: There is no server, or it does not take us.
+    """
+    from .transports.websocket import connect_websocket
+
+    transport = await connect_websocket(url)
+    try:
+        yield Client(transport)
+    finally:
+        await transport.aclose()

@@ -1,0 +1,98 @@
+"""The settings file: TOML, nothing unknown in it."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from attrs import asdict, evolve, field, frozen
+
+from ..conversion import structure
+from ..errors import InvalidValue
+from ..model import Agent, Contract, Json
+from .refusal import refuse
+from .settings import Limits
+from .values import MEMORY_STORE, has_scheme
+
+T = TypeVar("T")
+
+
+@frozen
+class SignerTable:
+    """What the file says of one signer; secrets are no part of it."""
+
+    keystore: str | None = None
+    """Path of the keystore file."""
+    password_file: str | None = None
+    """Path of a file that holds its password."""
+
+
+@frozen
+class File:
+    """What the file says, its shape checked."""
+
+    host: str | None = None
+    port: int | None = None
+    store: str | None = None
+    language: str | None = None
+    drain_timeout: float | None = None
+    chains: Mapping[str, Json] = field(factory=dict)
+    signers: Mapping[str, Json] = field(factory=dict)
+    limits: Limits = field(factory=Limits)
+    agents: tuple[Agent, ...] = ()
+    contracts: tuple[Contract, ...] = ()
+
+
+def read_file(file: Path) -> File:
+    """Return what a settings file says.
+
+    Raises:
+        ConfigurationError: It cannot be read, is no TOML, or holds something unknown or wrong.
+    """
+    try:
+        data = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        refuse("--config", f"{str(file)!r} cannot be read: {error.strerror}", "name a TOML file")
+    except ValueError as error:
+        refuse(file.name, f"is no TOML: {error}", "see https://toml.io")
+    content = _structured(file.name, data, File)
+    for bound, value in asdict(content.limits).items():
+        if value < 1:
+            refuse(f"{file.name}: limits.{bound}", f"{value} is too small", "write 1 or more")
+    store = content.store
+    if store and store != MEMORY_STORE and not has_scheme(store):
+        content = evolve(content, store=_beside(file, store))
+    return content
+
+
+def signer_tables(file: Path, content: File) -> dict[str, SignerTable]:
+    """Return what a settings file says of each signer, paths starting from its folder.
+
+    Raises:
+        ConfigurationError: A table holds something unknown or wrong.
+    """
+    tables = {}
+    for name, raw in content.signers.items():
+        source = f"{file.name}: signers.{name}"
+        if not re.fullmatch("[a-z0-9_]+", name):
+            refuse(source, "is no name", "write small letters, digits and _")
+        table = _structured(source, raw, SignerTable)
+        paths = {key: _beside(file, text) for key, text in asdict(table).items() if text}
+        tables[name] = SignerTable(**paths)
+    return tables
+
+
+def _beside(file: Path, text: str) -> str:
+    return str(file.parent / Path(text).expanduser())
+
+
+def _structured(source: str, data: object, kind: type[T]) -> T:
+    try:
+        return structure(data, kind)
+    except InvalidValue as error:
+        place = str(error.details["field"]).removeprefix("$").removeprefix(".")
+        where = f"{source}: {place}" if place else source
+        refuse(where, str(error.details["problem"]), str(error.details["remedy"]))

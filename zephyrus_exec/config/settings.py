@@ -1,0 +1,82 @@
+"""What `serve` can be told, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from attrs import field, frozen
+
+from ..model import Agent, Contract
+from .chains import shown
+
+
+@frozen
+class Limits:
+    """Bounds the server enforces; all at least 1."""
+
+    max_message_bytes: int = 1 << 20
+    """Largest message taken from a client."""
+    max_message_depth: int = 64
+    """Deepest nesting of a message."""
+    max_connections: int = 10_000
+    """Connections at once; further ones get HTTP 503."""
+    max_running: int = 1000
+    """Executions that run at once."""
+    max_queued: int = 10_000
+    """Executions that wait their turn; beyond it requests are refused as overloaded."""
+
+
+@frozen
+class KeystoreSettings:
+    """A signer whose key lies in an encrypted keystore file."""
+
+    path: Path
+    """The file, in the form geth and most wallets write."""
+    password: str = field(repr=False)
+    """Opens it."""
+
+
+@frozen
+class KeySettings:
+    """A signer whose key was given openly; for development."""
+
+    key: str = field(repr=False)
+    """`0x` and 64 hex digits."""
+
+
+SignerSettings: TypeAlias = KeystoreSettings | KeySettings
+
+
+def _hosts(chains: Mapping[int, Sequence[str]]) -> str:
+    return repr({number: [shown(url) for url in urls] for number, urls in chains.items()})
+
+
+@frozen
+class Settings:
+    """What `serve` was asked for, checked. `repr` shows no secret: of RPC URLs only the host."""
+
+    host: str | None = "localhost"
+    """Name or address to listen on; null: every address of the machine."""
+    port: int = 8765
+    """TCP port, 1 to 65535; 0: a free one."""
+    store: str = "zephyrus.db"
+    """`memory:`, or the path of a SQLite file."""
+    language: str = "es"
+    """Language of the texts for people: `es` or `en`."""
+    drain_timeout: float = 8.0
+    """Seconds running executions get when the server is asked to stop; containers get 10 s."""
+    chains: Mapping[int, tuple[str, ...]] = field(factory=dict, repr=_hosts)
+    """RPC URLs by chain id, best first."""
+    signers: Mapping[str, SignerSettings] = field(factory=dict)
+    """Signers by the name agents use."""
+    limits: Limits = field(factory=Limits)
+    """Bounds."""
+    agents: tuple[Agent, ...] = ()
+    """Agents the file describes."""
+    contracts: tuple[Contract, ...] = ()
+    """Contracts the file describes."""
+    sources: Mapping[str, str] = field(factory=dict)
+    """Who set host, port, store, language, drain_timeout: `--store`, `ZEPHYRUS_STORE`,
+    `zephyrus.toml: store`; absent: nobody, it is the default."""

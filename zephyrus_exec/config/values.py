@@ -1,0 +1,73 @@
+"""Settings that are one value each."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from .chains import shown
+from .refusal import refuse
+
+MEMORY_STORE: Final = "memory:"
+"""The store that is gone when the process ends."""
+
+LANGUAGES: Final = ("es", "en")
+"""Languages the server's texts exist in."""
+
+
+def _host(source: str, value: object) -> str | None:
+    text = str(value).strip()
+    if not text or re.search(r"[\s/]", text):
+        refuse(source, f"{value!r} is no host", "write a name or an address such as localhost")
+    return None if text == "*" else text
+
+
+def _port(source: str, value: object) -> int:
+    text = str(value).strip()
+    if not re.fullmatch("[0-9]{1,5}", text) or int(text) > 65535:
+        remedy = "write a number from 1 to 65535, or 0 for a free one"
+        refuse(source, f"{value!r} is no port", remedy)
+    return int(text)
+
+
+def _store(source: str, value: object) -> str:
+    text = str(value)
+    remedy = f"write {MEMORY_STORE} or the path of a file"
+    if text in ("memory", ":memory:"):
+        refuse(source, f"{text!r} is ambiguous", f"did you mean {MEMORY_STORE}? {remedy}")
+    if text != MEMORY_STORE and (not text.strip() or has_scheme(text)):
+        refuse(source, f"{shown(text)!r} is no store", remedy)
+    return text
+
+
+def has_scheme(text: str) -> bool:
+    """Return whether it looks like a URL; one letter and a colon is a drive of Windows."""
+    return re.match("[A-Za-z][A-Za-z0-9+.-]+:", text) is not None
+
+
+def _language(source: str, value: object) -> str:
+    if value not in LANGUAGES:
+        refuse(source, f"{value!r} is no language here", f"write {' or '.join(LANGUAGES)}")
+    return str(value)
+
+
+def _seconds(source: str, value: object) -> float:
+    try:
+        seconds = float(str(value))
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        refuse(source, f"{value!r} is no time", "write seconds, 0 or more, such as 8 or 2.5")
+    return seconds
+
+
+SCALARS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[str, object], Any]]]] = {
+    "host": (("WS_HOST",), _host),
+    "port": (("PORT", "WS_PORT"), _port),
+    "store": (("ZEPHYRUS_STORE",), _store),
+    "language": (("ZEPHYRUS_LANGUAGE",), _language),
+    "drain_timeout": (("ZEPHYRUS_DRAIN_TIMEOUT",), _seconds),
+}
+"""Name → the variables that set it, the strongest first, and how its text is read."""

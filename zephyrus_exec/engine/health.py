@@ -1,0 +1,73 @@
+"""Whether an engine can do its work, for those who watch over it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from attrs import frozen
+
+from ..errors import ChainUnavailable, StoreError
+from ..interfaces.chain import Chain
+from ..interfaces.store import ExecutionStore
+from ..model import Json, JsonObject
+from .records import LANE
+
+_PATIENCE = 2.0
+"""Seconds a chain gets to show a head."""
+
+
+@frozen
+class Health:
+    """How an engine is at one moment."""
+
+    ready: bool
+    """Whether it would take an execution."""
+    degraded: bool
+    """Whether it is ready, but some agents would fail."""
+    details: JsonObject
+    """`{status, draining, store, halted_lanes, chains, running, queued}`; no secrets, no paths."""
+
+
+async def examine(
+    store: ExecutionStore,
+    chains: Mapping[int, Chain],
+    *,
+    draining: bool,
+    running: int,
+    queued: int,
+) -> Health:
+    """Return how the engine with these parts is."""
+    store_error: str | None = None
+    halted: list[Json] = []
+    try:
+        await store.check()
+        halted = [record.key for record in await store.scan(LANE, group="halted")]
+    except StoreError as error:
+        store_error = error.code
+    answers = await asyncio.gather(*(_answers(chain) for chain in chains.values()))
+    states: dict[str, Json] = {
+        str(chain_id): "ok" if answered else "unavailable"
+        for chain_id, answered in zip(chains, answers, strict=True)
+    }
+    ready = store_error is None and not draining
+    degraded = ready and (bool(halted) or not all(answers))
+    details: dict[str, Json] = {
+        "status": "degraded" if degraded else "ready" if ready else "unavailable",
+        "draining": draining,
+        "store": "ok" if store_error is None else store_error,
+        "halted_lanes": halted,
+        "chains": states,
+        "running": running,
+        "queued": queued,
+    }
+    return Health(ready, degraded, details)
+
+
+async def _answers(chain: Chain) -> bool:
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            await chain.head()
+    except (ChainUnavailable, TimeoutError):
+        return False
+    return True

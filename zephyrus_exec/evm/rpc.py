@@ -1,0 +1,189 @@
+"""One JSON-RPC endpoint over HTTP, asked once per question and never believed blindly."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from aiohttp import (
+    ClientError,
+    ClientPayloadError,
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+    TCPConnector,
+)
+from web3 import AsyncHTTPProvider
+from web3.types import RPCEndpoint, RPCResponse
+
+from ..errors import ChainUnavailable
+from ..model import Json
+
+MAX_RESPONSE_BYTES: Final = 4 * 2**20
+_IDLE_SECONDS: Final = 4.0
+"""Kept connections are dropped before the usual server (5 s and more) does it."""
+_TOO_MANY_REQUESTS: Final = 429
+_SERVER_FAULT: Final = 500
+_QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
+
+
+class RpcError(Exception):
+    """The node answered a request with an error.
+
+    Args:
+        code: Its JSON-RPC code; 0 where it gave none.
+        message: Its words.
+        data: What came with it, in whatever shape.
+    """
+
+    def __init__(self, code: int, message: str, data: Json = None) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.data = data
+
+
+class HttpProvider(AsyncHTTPProvider):
+    """web3's HTTP provider without retries, without CCIP-Read, and safe to cancel.
+
+    web3 8.0 takes a lock shared by all its providers for each request, in a thread; a request
+    that is cancelled meanwhile leaves it locked for ever. It also opens a connection for each.
+    So requests go through a session of our own.
+
+    Args:
+        url: The endpoint.
+        request_timeout: Seconds one request may take, connecting included.
+    """
+
+    global_ccip_read_enabled = False
+
+    def __init__(self, url: str, *, request_timeout: float) -> None:
+        super().__init__(url, exception_retry_configuration=None)
+        self._url = url
+        self._timeout = ClientTimeout(total=request_timeout)
+        self._session: ClientSession | None = None
+
+    async def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
+        """Send one request and return the decoded reply, whatever it is.
+
+        Raises:
+            ClientError: Also OSError and TimeoutError: there is no whole reply.
+            ValueError: Also RecursionError: the reply is no JSON.
+        """
+        body = self.encode_rpc_request(method, params)
+        session = self._session = self._session or self._open()
+        async with session.post(self._url, data=body, allow_redirects=False) as response:
+            _check_status(response)
+            reply = await _body(response)
+        return self.decode_rpc_response(reply)
+
+    async def disconnect(self) -> None:
+        """Close every connection."""
+        if self._session is not None:
+            await self._session.close()
+
+    def _open(self) -> ClientSession:
+        return ClientSession(
+            connector=TCPConnector(keepalive_timeout=_IDLE_SECONDS),
+            headers=self.get_request_headers(),
+            timeout=self._timeout,
+        )
+
+
+def _check_status(response: ClientResponse) -> None:
+    """Raise for a refusal; some nodes tell JSON-RPC errors with a 4xx status: those are read."""
+    refused = response.status == _TOO_MANY_REQUESTS or response.status >= _SERVER_FAULT
+    if refused or response.content_type != "application/json":
+        response.raise_for_status()
+
+
+async def _body(response: ClientResponse) -> bytes:
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > MAX_RESPONSE_BYTES:
+            response.close()
+            raise ClientPayloadError("the response is too large")
+    return bytes(body)
+
+
+class RpcConnection:
+    """An endpoint that was seen to serve the right chain.
+
+    Args:
+        url: The endpoint; it may hold secrets, so it appears in no error.
+        chain_id: What it must serve; asked before anything else, and again after a failure.
+        request_timeout: Seconds one request may take.
+    """
+
+    def __init__(self, url: str, *, chain_id: int, request_timeout: float) -> None:
+        self._provider = HttpProvider(url, request_timeout=request_timeout)
+        self._chain_id = chain_id
+        self._checked = False
+
+    async def request(self, method: str, params: Sequence[Json]) -> Json:
+        """Return the `result` of one request, sent once.
+
+        Raises:
+            RpcError: The node answered with an error.
+            ChainUnavailable: There is no usable answer, or it is another chain's node.
+        """
+        await self._check_chain()
+        return await self._ask(method, params)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._provider.disconnect()
+
+    async def _check_chain(self) -> None:
+        if self._checked:
+            return
+        try:
+            served = await self._ask("eth_chainId", [])
+        except RpcError as error:
+            raise self._unavailable(f"does not tell its chain id ({error.code})") from None
+        if not isinstance(served, str) or not _QUANTITY.fullmatch(served):
+            raise self._unavailable("gave no valid chain id")
+        if int(served, 16) != self._chain_id:
+            raise self._unavailable("serves another chain; correct its RPC URL")
+        self._checked = True
+
+    async def _ask(self, method: str, params: Sequence[Json]) -> Json:
+        try:
+            reply: object = await self._provider.make_request(RPCEndpoint(method), params)
+        except TimeoutError:
+            problem = "did not answer in time"
+        except (ClientError, OSError) as error:
+            problem = f"cannot be reached ({type(error).__name__})"
+        except (ValueError, RecursionError):
+            problem = "answered with something that is no JSON"
+        else:
+            return self._result(reply, method)
+        self._checked = False
+        raise self._unavailable(f"{problem} when asked {method}")
+
+    def _result(self, reply: object, method: str) -> Json:
+        if isinstance(reply, Mapping):
+            error = reply.get("error")
+            if isinstance(error, Mapping):
+                raise _rpc_error(error)
+            if error is None and "result" in reply:
+                result: Json = reply["result"]
+                return result
+        self._checked = False
+        raise self._unavailable(f"answered {method} with something that is no JSON-RPC reply")
+
+    def _unavailable(self, problem: str) -> ChainUnavailable:
+        return ChainUnavailable(
+            f"the node of chain {self._chain_id} {problem}", chain_id=self._chain_id
+        )
+
+
+def _rpc_error(error: Mapping[str, Json]) -> RpcError:
+    code, message = error.get("code"), error.get("message")
+    return RpcError(
+        code if isinstance(code, int) else 0,
+        message if isinstance(message, str) else "",
+        error.get("data"),
+    )

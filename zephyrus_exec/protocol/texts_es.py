@@ -1,0 +1,177 @@
+"""The Spanish texts. Those of v1 are frozen, byte for byte."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from .wording import Texts
+
+_ERRORS: Final[Mapping[str, tuple[str, ...]]] = {
+    "internal": ("Error interno (incidencia {incident})", "Error interno"),
+    "configuration": ("La configuración del servicio no es válida",),
+    "missing_extra": (
+        "Falta un componente opcional en el servidor: {extra}",
+        "Falta un componente opcional en el servidor",
+    ),
+    "invalid_value": (
+        "Valor no válido en {field}: {problem}; {remedy}",
+        "Valor no válido en {field}",
+        "Valor no válido",
+    ),
+    "protocol": ("Error de protocolo",),
+    "local_protocol": ("Error interno de protocolo",),
+    "invalid_request": ("Solicitud no válida",),
+    "invalid_json": ("Mensaje JSON no válido",),
+    "too_large": ("Mensaje demasiado grande",),
+    "unknown_type": ("Tipo de mensaje no reconocido: {type}", "Tipo de mensaje no reconocido"),
+    "invalid_message": ("Mensaje no válido en {field}", "Mensaje no válido"),
+    "unexpected_message": ("Mensaje inesperado en este momento",),
+    "transport": ("Error de conexión",),
+    "transport_closed_here": ("El servidor cerró la conexión",),
+    "transport_closed_by_peer": ("El otro extremo cerró la conexión",),
+    "transport_refused": ("El servidor no aceptó la conexión",),
+    "transport_broken": ("La conexión se interrumpió",),
+    "repository": ("No se pudieron obtener los datos del agente",),
+    "agent_not_found": ("Agente no encontrado: {agent_id}", "Agente no encontrado"),
+    "contract_not_found": ("Contrato no encontrado: {contract_id}", "Contrato no encontrado"),
+    "repository_unavailable": (
+        "El repositorio de agentes no está disponible; inténtelo más tarde",
+    ),
+    "planner": ("El planificador no dio una decisión utilizable",),
+    "planner_not_configured": (
+        "El planificador {planner} del agente no está registrado; disponibles: {known}",
+        "El planificador {planner} del agente no está registrado",
+        "El agente no tiene planificador; disponibles: {known}",
+        "El agente no tiene planificador configurado",
+    ),
+    "invalid_plan": (
+        "El plan del agente no es válido en {field}: {problem}",
+        "El plan del agente no es válido en {field}",
+        "El plan del agente no es válido",
+    ),
+    "reference_not_found": (
+        "El paso {step} se refiere a un valor que no existe: {reference}",
+        "Un parámetro se refiere a un valor que no existe: {reference}",
+        "Un parámetro se refiere a un valor que no existe",
+    ),
+    "invocation": ("La llamada al contrato falló",),
+    "function_not_found": ("Función no encontrada: {function}", "Función no encontrada"),
+    "function_disabled": (
+        "La función {function} está deshabilitada",
+        "La función está deshabilitada",
+    ),
+    "invalid_arguments": (
+        "Argumento no válido para {function} en {field}: {problem}",
+        "Argumento no válido para {function} en {field}",
+        "Argumentos no válidos para {function}",
+        "Argumentos no válidos",
+    ),
+    "rule_violated": (
+        "El argumento {field} de {function} incumple la regla {rule}: {problem}",
+        "El argumento {field} de {function} incumple la regla {rule}",
+        "El argumento {field} incumple una regla del agente",
+        "Un argumento incumple una regla del agente",
+    ),
+    "call_reverted": (
+        "El contrato revirtió la llamada a {function}: {reason}",
+        "El contrato revirtió la llamada a {function} ({error_name})",
+        "El contrato revirtió la llamada a {function}",
+        "El contrato revirtió la llamada: {reason}",
+        "El contrato revirtió la llamada",
+    ),
+    "transaction_rejected": (
+        "La transacción fue rechazada antes de enviarse: {reason}",
+        "La transacción fue rechazada antes de enviarse",
+    ),
+    "gas_limit_exceeded": (
+        "La transacción necesita {gas} de gas y el límite del agente es {gas_limit}",
+        "La transacción supera el límite de gas del agente",
+    ),
+    "insufficient_funds": (
+        "Fondos insuficientes en {sender}: hay {balance_wei} wei y hacen falta {needed_wei}",
+        "Fondos insuficientes en {sender}",
+        "Fondos insuficientes",
+    ),
+    "lane_halted": (
+        "La cuenta emisora no admite transacciones nuevas: {reason}",
+        "La cuenta emisora no admite transacciones nuevas",
+    ),
+    "effect_uncertain": (
+        "Aún no se sabe qué fue de la transacción {transaction_hash}",
+        "Aún no se sabe qué fue de una transacción enviada",
+    ),
+    "signer_not_configured": (
+        "El firmante {signer} del agente no está configurado",
+        "El agente no tiene firmante configurado",
+    ),
+    "chain_not_configured": (
+        "La cadena {chain_id} no está configurada",
+        "La cadena del contrato no está configurada",
+    ),
+    "no_code_at_address": (
+        "No hay ningún contrato en {address} de la cadena {chain_id}",
+        "No hay ningún contrato en {address}",
+        "No hay ningún contrato en esa dirección",
+    ),
+    "chain_unavailable": (
+        "La cadena {chain_id} no está disponible; inténtelo más tarde",
+        "La cadena no está disponible; inténtelo más tarde",
+    ),
+    "store": ("El registro de ejecuciones falló",),
+    "store_conflict": ("El registro de ejecuciones cambió entretanto",),
+    "store_fenced": ("Otro proceso se hizo cargo de la ejecución",),
+    "store_unavailable": ("El registro de ejecuciones no está disponible; inténtelo más tarde",),
+    "commit_unknown": ("No se sabe si el registro de ejecuciones guardó los datos",),
+    "store_too_new": (
+        "El registro de ejecuciones es de una versión más nueva ({found}; máximo {supported})",
+        "El registro de ejecuciones es de una versión más nueva",
+    ),
+    "execution": ("La ejecución falló",),
+    "execution_not_found": (
+        "Ejecución no encontrada: {execution_id}",
+        "Ejecución no encontrada",
+    ),
+    "agent_stopped": ("El agente {agent_id} está detenido", "El agente está detenido"),
+    "agent_busy": (
+        "El agente {agent_id} ya se está ejecutando",
+        "El agente ya se está ejecutando",
+    ),
+    "overloaded": ("Servidor sobrecargado: no se ejecutó nada; inténtelo más tarde",),
+    "draining": ("El servidor se está deteniendo: no se ejecutó nada; inténtelo más tarde",),
+    "timed_out": ("Se agotó el tiempo de la ejecución",),
+    "cancelled": ("Ejecución cancelada: {reason}", "Ejecución cancelada"),
+    "interrupted": ("Ejecución interrumpida: {reason}", "Ejecución interrumpida"),
+    "cycle_limit_reached": (
+        "El agente seguía con trabajo pendiente tras {max_cycles} ciclos",
+        "El agente agotó sus ciclos con trabajo pendiente",
+    ),
+    "runner_not_configured": (
+        "El ejecutor {runner} del agente no está registrado; disponibles: {known}",
+        "El ejecutor {runner} del agente no está registrado",
+        "El ejecutor del agente no está registrado",
+    ),
+    "not_running": ("La ejecución ya no está en curso",),
+    "runner_failed": (
+        "El agente falló por un error interno (incidencia {incident})",
+        "El agente falló por un error interno",
+    ),
+}
+
+SPANISH: Final = Texts(
+    started="Iniciando ejecución del agente ",
+    nothing_done="No se ejecutó ninguna acción durante el ciclo",
+    invalid_json="Mensaje JSON no válido",
+    type_required="Se requiere el campo type",
+    agent_id_required="Se requiere agent_id para la ejecución",
+    unknown_type="Tipo de mensaje no reconocido: ",
+    action_failed="La acción {number} ({action}) falló: {error}",
+    one_ran="1 acción ya se ejecutó ({actions})",
+    some_ran="{count} acciones ya se ejecutaron ({actions})",
+    one_of_ran="1 de {total} acciones ya se ejecutó ({actions})",
+    some_of_ran="{count} de {total} acciones ya se ejecutaron ({actions})",
+    without_success="enviadas sin éxito confirmado: {actions}",
+    do_not_repeat="no repita sin comprobar",
+    errors=_ERRORS,
+    unknown_error=("La ejecución falló ({code})", "La ejecución falló"),
+)

@@ -1,0 +1,202 @@
+"""Where everything is put together: an engine, sessions, and the listeners they come from."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from .conversion import dumps
+from .engine.engine import ExecutionEngine
+from .interfaces.transport import Listener, Transport
+from .model import ANONYMOUS, Principal
+from .protocol.codec import MAX_BYTES, MAX_DEPTH
+from .protocol.wording import Language
+from .session import Session, SessionLimits
+from .transports.http import HttpRequest, HttpResponse
+
+_log = logging.getLogger(__name__)
+
+
+class Service:
+    """One engine and everybody who talks to it.
+
+    Args:
+        engine: Runs what they ask for; must be running.
+        language: Of the texts that v1 clients get.
+        limits: What one session may hold.
+    """
+
+    def __init__(
+        self,
+        engine: ExecutionEngine,
+        *,
+        language: Language = "es",
+        limits: SessionLimits | None = None,
+    ) -> None:
+        self.engine = engine
+        self._language: Language = language
+        self._limits = limits or SessionLimits()
+        self._listeners: list[Listener] = []
+        self._sessions: set[Session] = set()
+        self._no_session = asyncio.Event()
+        self._no_session.set()
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where clients reach it, as URLs."""
+        return tuple(url for listener in self._listeners for url in listener.addresses)
+
+    @property
+    def sessions(self) -> int:
+        """How many peers are here."""
+        return len(self._sessions)
+
+    async def listen(self, listener: Listener) -> None:
+        """Take the peers of this listener, until `aclose`.
+
+        Raises:
+            ConfigurationError: It cannot listen there.
+        """
+        await listener.start(self.run)
+        self._listeners.append(listener)
+
+    async def run(self, transport: Transport, *, principal: Principal = ANONYMOUS) -> None:
+        """Serve one peer to its end.
+
+        Args:
+            transport: The channel to it, from our listener or from a host's own server.
+            principal: On whose behalf it asks.
+        """
+        session = Session(
+            transport,
+            self.engine,
+            principal=principal,
+            language=self._language,
+            limits=self._limits,
+        )
+        self._sessions.add(session)
+        self._no_session.clear()
+        try:
+            await session.run()
+        finally:
+            self._sessions.discard(session)
+            if not self._sessions:
+                self._no_session.set()
+
+    async def drain(self, *, timeout: float) -> bool:  # noqa: ASYNC109
+        """Take nobody new and nothing new, and wait for what runs.
+
+        Args:
+            timeout: Seconds to wait at most.
+
+        Returns:
+            Whether everything ended in time.
+        """
+        for listener in self._listeners:
+            await listener.stop_accepting()
+        return await self.engine.drain(timeout=timeout)
+
+    async def aclose(self, *, timeout: float = 5.0) -> None:  # noqa: ASYNC109
+        """Let every peer have the replies it is owed, then close its channel with 1001.
+
+        Args:
+            timeout: Seconds that sending them may take.
+        """
+        for session in tuple(self._sessions):
+            session.finish()
+        try:
+            async with asyncio.timeout(timeout):
+                await self._no_session.wait()
+        except TimeoutError:
+            _log.warning("%d peers did not take their replies in time", len(self._sessions))
+        for listener in self._listeners:
+            await listener.aclose(1001, "going away")
+
+    async def respond(self, request: HttpRequest) -> HttpResponse:
+        """Answer a plain HTTP request: the health of the service, or 404."""
+        if request.path in ("/", "/health", "/healthz"):
+            return HttpResponse.of(200, "zephyrus_exec: alive. Connect with a WebSocket.")
+        if request.path == "/readyz":
+            health = await self.engine.health()
+            return HttpResponse(
+                200 if health.ready else 503,
+                dumps(health.details).encode(),
+                "application/json",
+            )
+        return HttpResponse.of(404, "There is nothing here; connect with a WebSocket.")
+
+
+@asynccontextmanager
+async def serve(
+    engine: ExecutionEngine,
+    *,
+    host: str | Sequence[str] | None = "localhost",
+    port: int = 8765,
+    language: Language = "es",
+    listener: Callable[[Service], Listener] | None = None,
+    max_message_bytes: int = MAX_BYTES,
+    max_message_depth: int = MAX_DEPTH,
+    max_connections: int = 10_000,
+    drain_timeout: float = 8.0,
+) -> AsyncIterator[Service]:
+    """Serve an engine to WebSocket clients inside the running loop.
+
+    On leaving, the port is closed, what runs gets `drain_timeout` to end, every client its
+    replies. An engine that is not running yet is started, and closed on leaving.
+
+    Args:
+        engine: What to serve.
+        host: Name, address, several of them, or null for all addresses.
+        port: TCP port; 0: a free one, see `Service.addresses`.
+        language: Of the texts that v1 clients get.
+        listener: Makes another source of peers than the default WebSocket listener.
+        max_message_bytes: Longest message taken from a client.
+        max_message_depth: Deepest nesting of a message.
+        max_connections: Most clients at once; further ones get HTTP 503.
+        drain_timeout: Seconds, at least 0.
+
+    Raises:
+        ConfigurationError: It cannot listen there.
+    """
+    limits = SessionLimits(max_message_bytes, max_message_depth)
+    service = Service(engine, language=language, limits=limits)
+    started_here = not engine.running
+    if started_here:
+        await engine.start()
+    try:
+        await service.listen(
+            _websocket(service, host, port, max_message_bytes, max_connections)
+            if listener is None
+            else listener(service)
+        )
+        try:
+            yield service
+        finally:
+            await service.drain(timeout=drain_timeout)
+            if started_here:
+                await engine.aclose()
+            await service.aclose()
+    finally:
+        if started_here:
+            await engine.aclose()
+
+
+def _websocket(
+    service: Service,
+    host: str | Sequence[str] | None,
+    port: int,
+    max_message_bytes: int,
+    max_connections: int,
+) -> Listener:
+    from .transports.connection import ChannelLimits
+    from .transports.websocket import WebSocketListener
+
+    return WebSocketListener(
+        host,
+        port,
+        limits=ChannelLimits(max_message_bytes=max_message_bytes),
+        max_connections=max_connections,
+        respond=service.respond,
+    )

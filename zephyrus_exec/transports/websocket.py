@@ -1,0 +1,415 @@
+"""WebSocket channels (RFC 6455): a listener, and a client's connection.
+
+The framing and the handshakes are those of the `websockets` library's sans-I/O layer; sockets,
+time and flow control are ours. Only this module imports that library.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import logging
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from websockets.client import ClientProtocol
+from websockets.datastructures import Headers
+from websockets.exceptions import InvalidStatus, InvalidURI
+from websockets.extensions.permessage_deflate import (
+    ClientPerMessageDeflateFactory,
+    ServerPerMessageDeflateFactory,
+)
+from websockets.frames import Frame as WireFrame
+from websockets.frames import Opcode
+from websockets.http11 import Request, Response
+from websockets.protocol import Protocol, State
+from websockets.server import ServerProtocol
+from websockets.typing import Origin, Subprotocol
+from websockets.uri import WebSocketURI, parse_uri
+
+from ..errors import (
+    ConfigurationError,
+    TransportBroken,
+    TransportError,
+    TransportRefused,
+)
+from ..interfaces.transport import Accept, Frame, Handshake, Listener
+from .connection import ChannelLimits, Timers, WebSocketConnection, Wire
+from .farewell import Farewell
+from .http import HttpRequest, HttpResponse
+from .opening import Refused, Respond
+from .origin import loopback_or_none
+from .peers import SelectSubprotocol
+from .server import Negotiated, Server, ServerRules, host_and_port, peer_name
+
+_log = logging.getLogger(__name__)
+
+# About 40 KiB per connection instead of 300, at nearly the same compression of JSON.
+_WINDOW_BITS = 12
+_MEMORY_LEVEL = {"memLevel": 5}
+
+
+# --- framing -------------------------------------------------------------------------------------
+
+
+class _Messages(Protocol):
+    """Puts messages together while frames are parsed, so that UTF-8 is judged in order.
+
+    Judged afterwards, a close frame behind an invalid text would already have been answered.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.debug = False  # the library would log headers, credentials included
+        self.messages: list[Frame] = []
+        self._parts = bytearray()
+        self._decoder: codecs.IncrementalDecoder | None = None
+
+    def recv_frame(self, frame: WireFrame) -> None:
+        """Take one frame; a UnicodeDecodeError raised here is answered with 1007."""
+        if frame.opcode is Opcode.CLOSE:
+            # Control frames may come between fragments (RFC 6455 section 5.4); the library would
+            # take this one for a violation. The unfinished message is lost.
+            self.current_size = None
+        super().recv_frame(frame)
+        if frame.opcode is Opcode.TEXT and frame.fin:
+            self.messages.append(str(frame.data, "utf-8"))
+        elif frame.opcode is Opcode.BINARY and frame.fin:
+            self.messages.append(bytes(frame.data))
+        elif frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+            self._add_part(frame)
+
+    def _add_part(self, part: WireFrame) -> None:
+        if part.opcode is not Opcode.CONT:
+            text = part.opcode is Opcode.TEXT
+            self._decoder = codecs.getincrementaldecoder("utf-8")() if text else None
+        if self._decoder is not None:  # only to fail early; the text is made at the end
+            self._decoder.decode(bytes(part.data), final=part.fin)
+        self._parts += part.data
+        if part.fin:
+            whole, self._parts = bytes(self._parts), bytearray()
+            self.messages.append(whole if self._decoder is None else whole.decode())
+
+
+class _ServerProtocol(_Messages, ServerProtocol):
+    pass
+
+
+class _ClientProtocol(_Messages, ClientProtocol):
+    pass
+
+
+class _LibraryWire(Wire):
+    def __init__(self, protocol: _Messages) -> None:
+        self._protocol = protocol
+
+    def feed(self, data: bytes) -> list[Frame]:
+        protocol = self._protocol
+        protocol.receive_data(data)
+        protocol.events_received()
+        messages, protocol.messages = protocol.messages, []
+        return messages
+
+    def send(self, frames: Sequence[Frame]) -> int:
+        # All are encoded before the first is queued: a bad one spoils none.
+        encoded = [(frame, frame.encode() if isinstance(frame, str) else frame) for frame in frames]
+        size = 0
+        for frame, data in encoded:
+            if isinstance(frame, str):
+                self._protocol.send_text(data)
+            else:
+                self._protocol.send_binary(data)
+            size += len(data)
+        return size
+
+    def ping(self) -> None:
+        self._protocol.send_ping(b"")
+
+    def close(self, farewell: Farewell) -> None:
+        self._protocol.send_close(farewell.code, farewell.reason)
+
+    def output(self) -> list[bytes]:
+        return self._protocol.data_to_send()
+
+    @property
+    def end(self) -> TransportError | None:
+        protocol = self._protocol
+        if protocol.parser_exc is not None:
+            return TransportBroken(f"the peer broke RFC 6455: {protocol.parser_exc}")
+        if protocol.close_rcvd is not None:
+            return Farewell(protocol.close_rcvd.code, protocol.close_rcvd.reason).said_by_peer()
+        return None
+
+
+# --- server --------------------------------------------------------------------------------------
+
+
+def _server_deflate() -> ServerPerMessageDeflateFactory:
+    return ServerPerMessageDeflateFactory(
+        server_max_window_bits=_WINDOW_BITS,
+        client_max_window_bits=_WINDOW_BITS,
+        compress_settings=_MEMORY_LEVEL,
+    )
+
+
+def _not_found(request: HttpRequest) -> HttpResponse:
+    return HttpResponse.of(404, "There is nothing here but a WebSocket.")
+
+
+class WebSocketListener(Listener):
+    """Takes WebSockets on a TCP port, and answers plain HTTP requests there.
+
+    Args:
+        host: A host name, an address, several of them, or "" or null for every address.
+        port: TCP port, 0 to 65535; 0: a free one, the same on every address.
+        limits: What one connection may cost, and its keepalive.
+        max_connections: WebSockets at once, at least 1; further ones get HTTP 503.
+        open_timeout: Seconds a peer gets for its request, and `respond` for its answer.
+        deflate: Whether permessage-deflate (RFC 7692) is agreed to where a peer offers it; costs
+            about 40 KiB per connection.
+        select_subprotocol: Chooses among the subprotocols a peer offers; null: chooses none.
+        respond: Answers GET and HEAD requests that are for no WebSocket; it or its result may be
+            awaitable. Null: 404.
+        allow_origin: Given the Origin header (null: there is none), tells whether that page may
+            connect; others get HTTP 403.
+        ssl_context: For TLS; null: none.
+        timers: Time; null: the running loop.
+    """
+
+    def __init__(
+        self,
+        host: str | Sequence[str] | None = "localhost",
+        port: int = 8765,
+        *,
+        limits: ChannelLimits | None = None,
+        max_connections: int = 10_000,
+        open_timeout: float = 10.0,
+        deflate: bool = False,
+        select_subprotocol: SelectSubprotocol | None = None,
+        respond: Respond | None = None,
+        allow_origin: Callable[[str | None], bool] = loopback_or_none,
+        ssl_context: ssl.SSLContext | None = None,
+        timers: Timers | None = None,
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._limits = limits or ChannelLimits()
+        self._extensions = [_server_deflate()] if deflate else None
+        self._select_subprotocol = select_subprotocol
+        self._scheme = "ws" if ssl_context is None else "wss"
+        self._addresses: tuple[str, ...] = ()
+        self._server = Server(
+            ServerRules(
+                negotiate=self._negotiate,
+                respond=respond or _not_found,
+                allow_origin=allow_origin,
+                limits=self._limits,
+                max_connections=max_connections,
+                open_timeout=open_timeout,
+                ssl_context=ssl_context,
+                timers=timers,
+                logger=_log,
+            )
+        )
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """URLs such as `ws://127.0.0.1:8765`, one per address bound; none before `start`."""
+        return self._addresses
+
+    async def start(self, accept: Accept) -> None:
+        """Take peers from now on; see `Listener.start`."""
+        bound = await self._server.start(self._host, self._port, accept)
+        self._addresses = tuple(f"{self._scheme}://{host_and_port(*address)}" for address in bound)
+
+    async def stop_accepting(self) -> None:
+        """Close the port; those that are here stay."""
+        self._server.stop_accepting()
+
+    async def aclose(self, code: int = 1001, reason: str = "") -> None:
+        """Close the port and every channel, and end every accept task; see `Listener.aclose`."""
+        await self._server.aclose(code, reason)
+
+    def _negotiate(self, request: HttpRequest) -> Negotiated | Refused:
+        protocol = _ServerProtocol(
+            state=State.OPEN,  # the request was read already, so the next bytes are frames
+            extensions=self._extensions,
+            select_subprotocol=lambda _, offered: self._select(offered),
+            max_size=self._limits.max_message_bytes,
+            logger=_log,
+        )
+        response = protocol.accept(Request(request.target, Headers(request.headers)))
+        if response.status_code != 101:
+            return Refused(response.serialize())
+        return Negotiated(_LibraryWire(protocol), response.serialize(), protocol.subprotocol)
+
+    def _select(self, offered: Sequence[str]) -> Subprotocol | None:
+        if self._select_subprotocol is None:
+            return None
+        selected = self._select_subprotocol(offered)
+        return None if selected is None else Subprotocol(selected)
+
+
+# --- client --------------------------------------------------------------------------------------
+
+
+async def connect_websocket(
+    url: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    subprotocols: Sequence[str] = (),
+    origin: str | None = None,
+    limits: ChannelLimits | None = None,
+    open_timeout: float = 10.0,
+    deflate: bool = False,
+    ssl_context: ssl.SSLContext | None = None,
+    timers: Timers | None = None,
+) -> WebSocketConnection:
+    """Return an open channel to a WebSocket server.
+
+    Args:
+        url: `ws://` or `wss://`; redirects are not followed.
+        headers: Further request headers, for example `Authorization`.
+        subprotocols: What to offer, in order of preference.
+        origin: Value of the Origin header; null: none is sent.
+        limits: What the connection may cost, and its keepalive.
+        open_timeout: Seconds for name look-up, connecting and handshake together.
+        deflate: Whether to offer permessage-deflate (RFC 7692).
+        ssl_context: For `wss://`; null: the system's certificates.
+        timers: Time; null: the running loop.
+
+    Raises:
+        ConfigurationError: The URL is none.
+        TransportRefused: The server answered, but not with a WebSocket.
+        TransportBroken: It cannot be reached, or did not answer in time.
+    """
+    uri = _parse_url(url)
+    limits = limits or ChannelLimits()
+    protocol = _ClientProtocol(
+        uri,
+        origin=None if origin is None else Origin(origin),
+        extensions=[_client_deflate()] if deflate else None,
+        subprotocols=[Subprotocol(name) for name in subprotocols] or None,
+        max_size=limits.max_message_bytes,
+        logger=_log,
+    )
+    loop = asyncio.get_running_loop()
+    opening = _ClientOpening(protocol, headers or {}, limits, loop if timers is None else timers)
+    tls = (ssl_context or ssl.create_default_context()) if uri.secure else None
+    where = host_and_port(uri.host, uri.port)
+    channel: WebSocketConnection | None = None
+    try:
+        async with asyncio.timeout(open_timeout):
+            await loop.create_connection(lambda: opening, uri.host, uri.port, ssl=tls)
+            channel = await opening.opened
+    except TimeoutError:
+        raise TransportBroken(f"{where} did not answer within {open_timeout:g} seconds") from None
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise TransportBroken(f"cannot connect to {where}: {reason}") from error
+    finally:
+        if channel is None:
+            opening.abandon()
+    return channel
+
+
+def _client_deflate() -> ClientPerMessageDeflateFactory:
+    return ClientPerMessageDeflateFactory(
+        client_max_window_bits=True, compress_settings=_MEMORY_LEVEL
+    )
+
+
+def _parse_url(url: str) -> WebSocketURI:
+    try:
+        return parse_uri(url)
+    except (InvalidURI, ValueError):  # the URL may hold a password, so it is not repeated
+        raise ConfigurationError(
+            "this is no WebSocket URL; write ws://HOST:PORT/PATH or wss://HOST:PORT/PATH"
+        ) from None
+
+
+class _ClientOpening(asyncio.Protocol):
+    """Sends the request, reads the answer, and hands the connection over."""
+
+    def __init__(
+        self,
+        protocol: _ClientProtocol,
+        headers: Mapping[str, str],
+        limits: ChannelLimits,
+        timers: Timers,
+    ) -> None:
+        self._protocol = protocol
+        self._headers = headers
+        self._limits = limits
+        self._timers = timers
+        self._socket: asyncio.Transport | None = None
+        self.opened: asyncio.Future[WebSocketConnection] = (
+            asyncio.get_running_loop().create_future()
+        )
+
+    def abandon(self) -> None:
+        """Let go of a connection nobody waits for any more."""
+        self.opened.cancel()
+        if self._socket is not None:
+            self._socket.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ask."""
+        assert isinstance(transport, asyncio.Transport)
+        self._socket = transport
+        request = self._protocol.connect()
+        for name, value in self._headers.items():
+            request.headers[name] = value
+        transport.write(request.serialize())
+
+    def data_received(self, data: bytes) -> None:
+        """Look for the answer."""
+        self._protocol.receive_data(data)
+        self._look(self._protocol.events_received())
+
+    def eof_received(self) -> None:
+        """Look again: an answer without a length ends here."""
+        self._protocol.receive_eof()
+        self._look(self._protocol.events_received())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give up."""
+        self._fail(TransportBroken("the connection was lost during the opening handshake"))
+
+    def _look(self, events: Sequence[object]) -> None:
+        problem = self._protocol.handshake_exc
+        if problem is not None:
+            self._fail(_refusal(problem))
+        elif events and isinstance(events[0], Response) and not self.opened.done():
+            self._open(events[0])
+
+    def _fail(self, error: TransportError) -> None:
+        if not self.opened.done():
+            self.opened.set_exception(error)
+
+    def _open(self, response: Response) -> None:
+        assert self._socket is not None
+        handshake = Handshake(
+            path=self._protocol.uri.resource_name,
+            headers={name.lower(): value for name, value in response.headers.raw_items()},
+            peer=peer_name(self._socket),
+            tls=self._protocol.uri.secure,
+            subprotocol=self._protocol.subprotocol,
+        )
+        connection = WebSocketConnection(
+            _LibraryWire(self._protocol), handshake, limits=self._limits, timers=self._timers
+        )
+        self._socket.set_protocol(connection)
+        connection.connection_made(self._socket)
+        connection.data_received(b"")  # frames may have come together with the answer
+        self.opened.set_result(connection)
+
+
+def _refusal(problem: Exception) -> TransportError:
+    if isinstance(problem, InvalidStatus):
+        status = problem.response.status_code
+        return TransportRefused(f"the server answered HTTP {status}", http_status=status)
+    if isinstance(problem.__cause__, EOFError):
+        return TransportBroken("the connection was lost during the opening handshake")
+    return TransportRefused(f"the server answered no WebSocket handshake: {problem}")
