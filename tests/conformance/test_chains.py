@@ -63,14 +63,16 @@ class TestModelChain(ChainConformance):
         await chain.aclose()
 
 
-class TestEvmChainOnAnvil(ChainConformance):
-    @pytest.fixture(autouse=True, scope="class")
-    def _node(self) -> Iterator[None]:
-        with running_anvil("--no-mining") as node:
-            type(self).node = node
-            yield
+@pytest.fixture(scope="module")
+def node() -> Iterator[Anvil]:
+    with running_anvil("--no-mining") as anvil:
+        yield anvil
 
-    node: Anvil
+
+class TestEvmChainOnAnvil(ChainConformance):
+    @pytest.fixture(autouse=True)
+    def _on(self, node: Anvil) -> None:
+        self.node = node
 
     def bench(self) -> AbstractAsyncContextManager[ChainBench]:
         return self._bench()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import resource
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -120,15 +119,19 @@ def public_folder() -> Iterator[Path]:
         os.chmod(name, 0o755)
 
 
-async def test_a_read_only_file_is_refused_on_opening(public_folder: Path) -> None:
+@pytest.mark.parametrize("empty", [False, True])
+async def test_a_read_only_file_is_refused_on_opening(public_folder: Path, empty: bool) -> None:
     path = public_folder / "journal.db"
     await (await SqliteStore.open(path)).aclose()
+    if empty:
+        os.truncate(path, 0)
     os.chmod(path, 0o444)
     with ordinary_user(), pytest.raises(ConfigurationError, match="writable"):
         await SqliteStore.open(path)
     os.chmod(path, 0o644)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="folders have no such mode there")
 async def test_a_read_only_folder_is_refused_on_opening(public_folder: Path) -> None:
     os.chmod(public_folder, 0o555)
     with ordinary_user(), pytest.raises(ConfigurationError, match="writable"):
@@ -177,6 +180,7 @@ async def test_reading_goes_on_while_another_process_writes(tmp_path: Path) -> N
 @contextmanager
 def files_no_longer_than(size: int) -> Iterator[None]:
     """Let every write beyond that length fail, as a quota does."""
+    resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:

@@ -18,13 +18,14 @@ from zephyrus_exec.errors import (
     TransportClosedHere,
     TransportRefused,
 )
+from zephyrus_exec.interfaces.transport import Frame
 from zephyrus_exec.testing.transports import end_of, read, soon
 from zephyrus_exec.transports.connection import ChannelLimits
 from zephyrus_exec.transports.websocket import WebSocketListener, connect_websocket
 
 from .raw_websocket import serving
 
-MESSAGES = ["text", b"binary", "", "ñ" * 70_000, b"\x00" * 100_000]
+MESSAGES: list[Frame] = ["text", b"binary", "", "ñ" * 70_000, b"\x00" * 100_000]
 
 
 # --- their client, our listener ------------------------------------------------------------------
@@ -42,19 +43,19 @@ async def test_their_client_is_understood(deflate: bool, compression: str | None
 
 
 async def test_their_client_may_fragment() -> None:
-    async with serving(WebSocketListener("127.0.0.1", 0)) as listener:
-        async with connect(listener.addresses[0]) as client:
-            await client.send(["a", "b", "c"])
-            assert await soon(client.recv()) == "abc"
+    listener = WebSocketListener("127.0.0.1", 0)
+    async with serving(listener), connect(listener.addresses[0]) as client:
+        await client.send(["a", "b", "c"])
+        assert await soon(client.recv()) == "abc"
 
 
 async def test_their_client_sees_our_farewell() -> None:
-    async with serving(WebSocketListener("127.0.0.1", 0)) as listener:
-        async with connect(listener.addresses[0]) as client:
-            closing = asyncio.create_task(listener.aclose(1012, "restart"))
-            with pytest.raises(ConnectionClosedError, match="restart"):
-                await soon(client.recv())
-            await soon(closing)
+    listener = WebSocketListener("127.0.0.1", 0)
+    async with serving(listener), connect(listener.addresses[0]) as client:
+        closing = asyncio.create_task(listener.aclose(1012, "restart"))
+        with pytest.raises(ConnectionClosedError, match="restart"):
+            await soon(client.recv())
+        await soon(closing)
 
 
 async def test_their_client_sees_who_is_refused() -> None:
@@ -183,7 +184,7 @@ async def test_a_server_that_hangs_up_during_the_handshake_broke_it() -> None:
 
 async def test_a_server_that_does_not_answer_is_given_up() -> None:
     async with raw_server(b"", close=False) as url:
-        with pytest.raises(TransportBroken, match="did not answer within 0.05 seconds"):
+        with pytest.raises(TransportBroken, match=r"did not answer within 0\.05 seconds"):
             await soon(connect_websocket(url, open_timeout=0.05))
 
 

@@ -50,7 +50,8 @@ def print_reply(reply: Reply) -> None:
     """Print a last reply for people: results as a table, failures on stderr."""
     match reply:
         case Completed(agent_id, results) if results:
-            print_table(f"{agent_id}: {len(results)} actions", _COLUMNS, map(_row, results))
+            count = "1 action" if len(results) == 1 else f"{len(results)} actions"
+            print_table(f"{agent_id}: {count}", _COLUMNS, map(_row, results))
             for item in results:
                 if transaction := item.get("transaction_hash"):
                     print(f"{item.get('function_name')}: transaction {transaction}")

@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0: it succeeded. 1: the execution failed. 2: usage, configuration or connection.
     """
-    options = _parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     command: Command = options.command
     try:
         return asyncio.run(_run(command, options))
@@ -48,7 +48,8 @@ async def _run(command: Command, options: argparse.Namespace) -> int:
     return await command(options)
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of every command; the documentation is checked against it."""
     parser = argparse.ArgumentParser(
         prog="zephyrus-exec", description="Run agents somewhere else and watch every step."
     )

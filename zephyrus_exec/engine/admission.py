@@ -69,41 +69,41 @@ class Admission:
                 queued=self.queued,
             )
         queue = self._agents.setdefault(ticket.agent_id, _AgentQueue())
-        was_ready = queue.startable
         queue.waiting.append(ticket)
         self.queued += 1
-        if queue.startable and not was_ready:
-            self._ready[ticket.agent_id] = None
+        self._note(ticket.agent_id, queue)
         self._advance()
 
     def leave(self, ticket: Ticket) -> None:
         """Give the ticket's place to the next; a waiting ticket just goes. Call once."""
         queue = self._agents[ticket.agent_id]
-        was_ready = queue.startable
         if ticket.running:
             queue.running -= 1
             self.running -= 1
         else:
             queue.waiting.remove(ticket)
             self.queued -= 1
-        if queue.startable and not was_ready:
-            self._ready[ticket.agent_id] = None
+        self._note(ticket.agent_id, queue)
         if not queue.running and not queue.waiting:
             del self._agents[ticket.agent_id]
         self._advance()
+
+    def _note(self, agent_id: str, queue: _AgentQueue) -> None:
+        """Keep the agent's turn if it can use one; otherwise it has none."""
+        if queue.startable:
+            self._ready.setdefault(agent_id)
+        else:
+            self._ready.pop(agent_id, None)
 
     def _advance(self) -> None:
         while self._ready and self.running < self._max_running:
             agent_id = next(iter(self._ready))
             del self._ready[agent_id]
-            queue = self._agents.get(agent_id)
-            if queue is None or not queue.startable:
-                continue
+            queue = self._agents[agent_id]
             ticket = queue.waiting.popleft()
             ticket.running = True
             queue.running += 1
             self.queued -= 1
             self.running += 1
-            if queue.startable:
-                self._ready[agent_id] = None
+            self._note(agent_id, queue)
             ticket.start()

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from typing import TypeVar
 
 from ..interfaces.clock import Clock
+
+T = TypeVar("T")
 
 
 class SystemClock(Clock):
@@ -25,6 +28,21 @@ class SystemClock(Clock):
     async def sleep_until(self, when: float) -> None:
         """Return at `when` or shortly after."""
         await asyncio.sleep(max(0.0, when - self.now()))
+
+
+async def wait_until(clock: Clock, when: float, future: asyncio.Future[T]) -> None:
+    """Return once the future is done, and at `when` at the latest; the future stays as it is.
+
+    Args:
+        clock: Whose time.
+        when: Seconds since the epoch.
+        future: What is waited for.
+    """
+    alarm = asyncio.ensure_future(clock.sleep_until(when))
+    try:
+        await asyncio.wait({alarm, future}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        alarm.cancel()
 
 
 def new_id() -> str:

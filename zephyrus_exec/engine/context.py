@@ -18,9 +18,11 @@ from ..errors import (
     RunnerFailed,
     ZephyrusError,
 )
+from ..interfaces.clock import Clock
 from ..interfaces.runner import RunContext
 from ..interfaces.signer import Signer
 from ..model import Action, ActionResult, EventKind, Json, JsonObject
+from .clock import wait_until
 from .effects import Effects, Intent
 from .execution import RunningExecution
 from .invoker import Invocation, Invoker
@@ -34,6 +36,7 @@ class Tools:
 
     invoker: Invoker
     effects: Effects
+    clock: Clock
     settle_timeout: float
     """Seconds a cancelled execution waits for what it has signed."""
 
@@ -49,6 +52,7 @@ class ExecutionContext(RunContext):
         self._step = 0
         self._min_block: int | None = None
         self._serial = asyncio.Lock()
+        self._withdrawn = False
         self.execution_id = execution.id
         self.agent = execution.agent
         self.contract = execution.contract
@@ -67,14 +71,18 @@ class ExecutionContext(RunContext):
         return tuple(self._execution.results)
 
     async def decide(self, ask: Callable[[], Awaitable[JsonObject]]) -> JsonObject:
-        """Return a decision, journaled before anything is done with it."""
+        """Return a decision, journaled before anything is done with it.
+
+        To do nothing is journaled with whatever comes next: nothing follows from it.
+        """
         self._check_open()
         self._cycle += 1
         decision = await ask()
         actions = decision.get("actions")
         self._journal.add(EventKind.PLANNED, {"cycle": self._cycle, **decision})
-        if isinstance(actions, list) and actions:
+        if isinstance(actions, list):
             self._execution.planned += len(actions)
+        if actions != []:
             await self._journal.commit()
         return decision
 
@@ -135,23 +143,36 @@ class ExecutionContext(RunContext):
             )
             step = await self._start(begun)
             try:
-                return await self._finish(step, await self._perform(invocation, begun, step))
+                result = await self._perform(invocation, begun, step)
             except (InvocationError, ExecutionCancelled) as error:
-                return await self._finish(step, _failed(begun, error))
+                result = _failed(begun, error)
+            return await self._finish(step, result)
 
     async def _perform(
         self, invocation: Invocation, begun: ActionResult, step: int
     ) -> ActionResult:
         if invocation.signer is None:
+            return await self._read(invocation, begun, step)
+        return await self._transact(invocation, invocation.signer, begun, step)
+
+    async def _read(self, invocation: Invocation, begun: ActionResult, step: int) -> ActionResult:
+        try:
             answer = await invocation.chain.read(invocation.call, min_block=self._min_block)
-            return evolve(
-                begun, result=answer.value, success=True, block_number=answer.block_number
-            )
+        except asyncio.CancelledError:
+            await self._finish(step, _failed(begun, _cancelled(begun)))
+            raise
+        return evolve(begun, result=answer.value, success=True, block_number=answer.block_number)
+
+    async def _transact(
+        self, invocation: Invocation, signer: Signer, begun: ActionResult, step: int
+    ) -> ActionResult:
+        self._withdrawn = False
         intent = self._intent(invocation, step)
-        sending = asyncio.ensure_future(self._send(intent, invocation, invocation.signer))
+        sending = asyncio.ensure_future(self._send(intent, invocation, signer))
         try:
             return _mined(begun, await asyncio.shield(sending))
         except asyncio.CancelledError:
+            self._withdrawn = True
             await self._finish(step, await self._settle(sending, intent, begun))
             raise
 
@@ -177,7 +198,7 @@ class ExecutionContext(RunContext):
             journal=self._journal,
             chain=invocation.chain,
             signer=signer,
-            cancelled=lambda: self.cancelled,
+            cancelled=lambda: self._withdrawn or self.cancelled,
             signed=signed,
         )
         self._execution.effects[effect.key] = effect
@@ -189,19 +210,20 @@ class ExecutionContext(RunContext):
         self, sending: asyncio.Future[Effect], intent: Intent, begun: ActionResult
     ) -> ActionResult:
         """Wait for what cannot be recalled, and say how far it got."""
-        await asyncio.wait({sending}, timeout=self._tools.settle_timeout)
-        if not sending.done():
+        clock = self._tools.clock
+        try:
+            await wait_until(clock, clock.now() + self._tools.settle_timeout, sending)
+        finally:
             sending.cancel()
-            await asyncio.wait({sending})
-        if not sending.cancelled():
-            error = sending.exception()
-            if error is None:
-                return _mined(begun, sending.result())
-            if isinstance(error, ZephyrusError) and intent.key not in self._execution.effects:
-                return _failed(begun, error)
+        await asyncio.wait({sending})
+        await self._journal.settle()
         effect = self._execution.effects.get(intent.key)
         if effect is None:
-            return _failed(begun, ExecutionCancelled("cancelled before anything was sent"))
+            error = None if sending.cancelled() else sending.exception()
+            told = error if isinstance(error, ZephyrusError) else _cancelled(begun)
+            return _failed(begun, told)
+        if effect.receipt is not None:
+            return _mined(begun, effect)
         uncertain = EffectUncertain(
             f"{intent.call.function} was sent and is not mined yet",
             transaction_hash=effect.transaction_hash,
@@ -228,9 +250,10 @@ class ExecutionContext(RunContext):
         return step
 
     async def _finish(self, step: int, result: ActionResult) -> ActionResult:
-        data = {"cycle": self._cycle, "step": step, **result_object(result)}
-        self._journal.add(EventKind.ACTION_FINISHED, data)
-        self._execution.results.append(result)
+        text = dumps(result_object(result))
+        place = f'{{"cycle":{self._cycle},"step":{step},'
+        self._journal.add_encoded(EventKind.ACTION_FINISHED, place + text[1:])
+        self._execution.add_result(result, text)
         await self._journal.commit()
         return result
 
@@ -240,6 +263,11 @@ class ExecutionContext(RunContext):
                 "this execution has ended; its context is of no use any more",
                 execution_id=self.execution_id,
             )
+
+
+def _cancelled(begun: ActionResult) -> ExecutionCancelled:
+    name = begun.function_name
+    return ExecutionCancelled(f"{name} was cancelled before anything was changed", function=name)
 
 
 def _failed(begun: ActionResult, error: ZephyrusError) -> ActionResult:

@@ -83,7 +83,8 @@ class CycleRunner:
                 context.agent, context.contract, context.input, cycle, context.history
             )
             answer = unstructure(await self._ask(planner, request))
-            assert isinstance(answer, dict)
+            if not isinstance(answer, dict):
+                raise InvalidPlan("the planner's answer is no plan; return a Plan", field="$")
             return answer
 
         try:
@@ -93,9 +94,11 @@ class CycleRunner:
 
     async def _ask(self, planner: Planner, request: PlanRequest) -> Plan:
         try:
-            async with asyncio.timeout(self._planner_timeout):
+            async with asyncio.timeout(self._planner_timeout) as limit:
                 return await planner.plan(request)
         except TimeoutError as error:
+            if not limit.expired():
+                raise  # the planner's own
             raise PlannerError(
                 f"the planner did not answer within {self._planner_timeout:g} s"
             ) from error

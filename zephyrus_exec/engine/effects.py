@@ -7,11 +7,13 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from functools import partial
 
 from attrs import define, evolve, field, frozen
 
 from ..errors import (
     ChainUnavailable,
+    CommitUnknown,
     ExecutionCancelled,
     GasLimitExceeded,
     InsufficientFunds,
@@ -24,11 +26,25 @@ from ..interfaces.clock import Clock
 from ..interfaces.signer import Signer
 from ..interfaces.store import ExecutionStore, Put
 from ..model import EventKind, JsonObject
-from .journal import Journal
+from .journal import Journal, patiently
 from .reconciler import Reconciler
-from .records import LANE, SLOT, Attempt, Effect, EffectState, Lane, intent_hash, lane_key
+from .records import (
+    EFFECT,
+    LANE,
+    SLOT,
+    Attempt,
+    Effect,
+    EffectState,
+    Lane,
+    intent_hash,
+    lane_key,
+    open_in,
+)
 
 _log = logging.getLogger(__name__)
+
+_WAIT_FOR_PLACE = 0.25
+"""Seconds between looks at a lane that has too many transactions under way."""
 
 
 @frozen
@@ -90,6 +106,7 @@ class Effects:
         clock: The time.
         reconciler: Watches what was sent.
         gas_margin: What estimates are multiplied by.
+        max_in_flight: Most transactions of one lane under way at once; nodes keep few per sender.
     """
 
     def __init__(
@@ -99,11 +116,13 @@ class Effects:
         reconciler: Reconciler,
         *,
         gas_margin: float = 1.2,
+        max_in_flight: int = 16,
     ) -> None:
         self._store = store
         self._clock = clock
         self._reconciler = reconciler
         self._gas_margin = gas_margin
+        self._max_in_flight = max_in_flight
         self._locks = _LaneLocks()
 
     async def perform(
@@ -124,7 +143,8 @@ class Effects:
             chain: Where.
             signer: Who signs.
             cancelled: Asked a last time before the commit.
-            signed: Told when the effect has its slot: from then on it may happen.
+            signed: Told when the effect has its slot: from then on it may happen. Also told where
+                that is found out only after the caller was cancelled.
 
         Raises:
             InvocationError: Nothing was sent.
@@ -135,10 +155,13 @@ class Effects:
         )
         offer = await self._offer(intent, chain, simulation.gas)
         async with self._locks.hold(lane_key(chain.chain_id, signer.address)):
-            effect = await self._win_slot(intent, offer, journal, chain, signer, cancelled)
-        signed(effect)
+            effect = await self._win_slot(intent, offer, journal, chain, signer, cancelled, signed)
+        settled = self._track(effect)
         await self._send(effect, chain)
-        return await self._reconciler.track(effect, 1, sent_at=self._clock.now())
+        return await asyncio.shield(settled)
+
+    def _track(self, effect: Effect) -> asyncio.Future[Effect]:
+        return self._reconciler.track(effect, 1, sent_at=self._clock.now())
 
     async def _offer(self, intent: Intent, chain: Chain, estimate: int) -> _Offer:
         block = await chain.head()
@@ -162,48 +185,87 @@ class Effects:
         chain: Chain,
         signer: Signer,
         cancelled: Callable[[], bool],
+        signed: Callable[[Effect], None],
     ) -> Effect:
         while True:
-            lane, version = await self._lane(intent, offer, chain, signer.address)
+            lane, version = await self._lane(intent, offer, chain, signer.address, cancelled)
             transaction = await self._sign(intent, offer, lane, chain, signer)
             effect = self._effect(intent, offer, lane, transaction)
-            if cancelled():
-                raise ExecutionCancelled(
-                    "cancelled before anything was sent", execution_id=intent.execution_id
-                )
+            _check_wanted(intent, cancelled)
             writes = (
                 evolve(lane, next_nonce=lane.next_nonce + 1).put(version),
                 effect.put(0),
                 Put(SLOT, f"{lane.key}:{lane.next_nonce}", 0, f'{{"effect_key":"{effect.key}"}}'),
             )
             try:
-                await journal.commit(writes, event=_signed_event(effect), durable=True)
-            except StoreConflict:
-                _log.info("lane %s moved on; these bytes are thrown away unsent", lane.key)
+                await journal.commit(
+                    writes,
+                    event=_signed_event(effect),
+                    durable=True,
+                    then=partial(self._won, effect, signed),
+                )
+            except StoreConflict as conflict:
+                await self._look_again(effect, version, conflict)
                 continue
             return effect
 
+    def _won(self, effect: Effect, signed: Callable[[Effect], None]) -> None:
+        signed(effect)
+        self._track(effect)
+
+    async def _look_again(self, effect: Effect, version: int, conflict: StoreConflict) -> None:
+        """Return if it was the lane that moved: then another nonce will do."""
+        _, now = await self._stored_lane(effect.chain_id, effect.sender)
+        if now == version:
+            raise TransactionRejected(
+                f"effect {effect.key} or its slot is taken already; nothing was sent",
+                reason="slot_taken",
+            ) from conflict
+        _log.info("lane %s moved on; these bytes are thrown away unsent", effect.lane)
+
     async def _lane(
-        self, intent: Intent, offer: _Offer, chain: Chain, sender: str
+        self,
+        intent: Intent,
+        offer: _Offer,
+        chain: Chain,
+        sender: str,
+        cancelled: Callable[[], bool],
     ) -> tuple[Lane, int]:
-        """Return the lane and its version, checked against the account."""
-        account = await chain.account(sender, min_block=intent.min_block)
-        _check_funds(intent, offer, account, sender)
-        record = await self._store.get(LANE, lane_key(chain.chain_id, sender))
-        if record is None:
-            return Lane(chain.chain_id, sender, account.nonce), 0
-        lane = Lane.of(record)
-        if not lane.halted and account.nonce > lane.next_nonce:
-            lane = evolve(lane, halted="foreign_use")
-            await self._store.commit([lane.put(record.version)])
-        if lane.halted:
-            raise LaneHalted(
-                f"lane {lane.key} is halted ({lane.halted}): its account was used by somebody "
-                "else; nothing was sent",
-                lane=lane.key,
-                reason=lane.halted,
-            )
-        return lane, record.version
+        """Return the lane and its version, once it may take this transaction."""
+        while True:
+            under_way = await self._under_way(lane_key(chain.chain_id, sender))
+            account = await chain.account(sender, min_block=intent.min_block)
+            _check_funds(intent, offer, account, sender, under_way)
+            lane, version = await self._stored_lane(chain.chain_id, sender)
+            if lane is None:
+                return Lane(chain.chain_id, sender, account.nonce), 0
+            if lane.halted:
+                raise _halted(lane)
+            if account.nonce > lane.next_nonce:
+                await self._halt(lane, version)
+            elif len(under_way) < self._max_in_flight:
+                return lane, version
+            else:
+                _check_wanted(intent, cancelled)
+                await self._clock.sleep_until(self._clock.now() + _WAIT_FOR_PLACE)
+
+    async def _under_way(self, lane: str) -> list[Effect]:
+        """Return the lane's open effects, whoever sent them."""
+        scan = partial(self._store.scan, EFFECT, group=open_in(lane), limit=self._max_in_flight)
+        return [Effect.of(record) for record in await patiently(self._clock, scan)]
+
+    async def _stored_lane(self, chain_id: int, sender: str) -> tuple[Lane | None, int]:
+        get = partial(self._store.get, LANE, lane_key(chain_id, sender))
+        record = await patiently(self._clock, get)
+        return (None, 0) if record is None else (Lane.of(record), record.version)
+
+    async def _halt(self, lane: Lane, version: int) -> None:
+        """Record that the account was used by somebody else, unless the lane moved meanwhile."""
+        halted = evolve(lane, halted="foreign_use").put(version)
+        try:
+            await patiently(self._clock, lambda: self._store.commit([halted]))
+        except (StoreConflict, CommitUnknown) as error:
+            _log.info("lane %s is looked at again: %s", lane.key, error)
 
     async def _sign(
         self, intent: Intent, offer: _Offer, lane: Lane, chain: Chain, signer: Signer
@@ -289,11 +351,31 @@ def _signed_event(effect: Effect) -> tuple[str, JsonObject]:
     }
 
 
-def _check_funds(intent: Intent, offer: _Offer, account: Account, sender: str) -> None:
+def _halted(lane: Lane) -> LaneHalted:
+    return LaneHalted(
+        f"lane {lane.key} is halted ({lane.halted}): its account was used by somebody else; "
+        "nothing was sent",
+        lane=lane.key,
+        reason=lane.halted,
+    )
+
+
+def _check_wanted(intent: Intent, cancelled: Callable[[], bool]) -> None:
+    if cancelled():
+        raise ExecutionCancelled(
+            "cancelled before anything was sent", execution_id=intent.execution_id
+        )
+
+
+def _check_funds(
+    intent: Intent, offer: _Offer, account: Account, sender: str, under_way: list[Effect]
+) -> None:
     needed = offer.gas * offer.fees.max_fee_wei + intent.call.value_wei
+    needed += sum(effect.worst_cost_wei for effect in under_way if effect.nonce >= account.nonce)
     if account.balance_wei < needed:
         raise InsufficientFunds(
-            f"{sender} has {account.balance_wei} wei and may need {needed}; send it some",
+            f"{sender} has {account.balance_wei} wei and may need {needed}, what is under way "
+            "included; send it some",
             sender=sender,
             balance_wei=str(account.balance_wei),
             needed_wei=str(needed),

@@ -13,6 +13,7 @@ from ..conversion import dumps, quote
 from ..errors import (
     AgentBusy,
     AgentStopped,
+    CommitUnknown,
     Draining,
     ExecutionCancelled,
     ExecutionInterrupted,
@@ -21,6 +22,7 @@ from ..errors import (
     Overloaded,
     RunnerFailed,
     StoreError,
+    StoreFenced,
     StoreUnavailable,
     ZephyrusError,
 )
@@ -45,7 +47,7 @@ from ..model import (
     Principal,
 )
 from .admission import Admission, Ticket
-from .clock import SystemClock, new_id
+from .clock import SystemClock, new_id, wait_until
 from .context import ExecutionContext, Tools
 from .cycle import CycleRunner
 from .deadlines import Deadlines
@@ -59,8 +61,9 @@ from .leases import ENDED, Leases, open_group
 from .listing import list_executions, load_execution
 from .reconciler import Reconciler
 from .registry import runner_of
-from .results import error_object
+from .results import error_object, result_object
 from .snapshots import Snapshots
+from .tasks import spawn
 from .wakeups import Wakeups
 
 _log = logging.getLogger(__name__)
@@ -69,6 +72,23 @@ _POLL_FOREIGN = 0.5
 """Seconds between looks at an execution that another process runs."""
 
 _TIMED_OUT = Ending(Outcome.TIMED_OUT, ExecutionTimedOut("the execution's deadline passed"))
+
+_WITHDRAWN = Ending(
+    Outcome.CANCELLED,
+    ExecutionCancelled(
+        "the request was withdrawn before it was accepted; nothing was executed",
+        reason="withdrawn",
+    ),
+)
+
+_SHUT_DOWN = Ending(
+    Outcome.INTERRUPTED,
+    ExecutionInterrupted(
+        "the service was shut down before it was done; look at what was already done "
+        "before asking for it again",
+        reason="shutdown",
+    ),
+)
 
 
 class ExecutionEngine:
@@ -136,6 +156,7 @@ class ExecutionEngine:
         self._tools = Tools(
             Invoker(self.chains, self.signers),
             Effects(store, self.clock, self._reconciler),
+            self.clock,
             settle_timeout,
         )
         self._leases = Leases(
@@ -165,8 +186,9 @@ class ExecutionEngine:
         await self._leases.start()
         await self._reconciler.start()
         self._background = [
-            asyncio.create_task(self._deadlines.run(), name="zephyrus deadlines"),
-            asyncio.create_task(self._leases.run(), name="zephyrus leases"),
+            spawn(self._deadlines.run(), "zephyrus deadlines"),
+            spawn(self._leases.run(), "zephyrus leases"),
+            spawn(self._reconciler.run(), "zephyrus reconciler"),
         ]
         self._started = True
 
@@ -183,37 +205,46 @@ class ExecutionEngine:
         if timeout is None:
             await self._idle.wait()
             return True
-        until = asyncio.ensure_future(self.clock.sleep_until(self.clock.now() + timeout))
         idle = asyncio.ensure_future(self._idle.wait())
         try:
-            await asyncio.wait({until, idle}, return_when=asyncio.FIRST_COMPLETED)
+            await wait_until(self.clock, self.clock.now() + timeout, idle)
         finally:
-            until.cancel()
             idle.cancel()
         return self._idle.is_set()
 
     async def aclose(self) -> None:
-        """End what still runs as interrupted, and let go of everything. May be called twice."""
+        """End what still runs as interrupted, and let go of everything. May be called twice.
+
+        What cannot be journaled, since the store does not write, is left to whoever finds this
+        process's lease run out; that is decided after three times the `settle_timeout`.
+        """
         self._draining = True
         if not self._started:
             return
         self._started = False
-        cause = Ending(
-            Outcome.INTERRUPTED,
-            ExecutionInterrupted(
-                "the service was shut down before it was done; look at what was already done "
-                "before asking for it again",
-                reason="shutdown",
-            ),
-        )
         for execution in list(self._running.values()):
-            self._end_early(execution, cause)
-        await self._idle.wait()
+            self._end_early(execution, _SHUT_DOWN)
+        all_ended = await self.drain(timeout=3 * self._settle_timeout)
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await self._reconciler.aclose()
-        await self._leases.release()
+        if all_ended:
+            await self._leases.release()
+        else:
+            self._leave_behind()
+
+    def _leave_behind(self) -> None:
+        _log.error(
+            "%d executions could not be journaled as ended; whoever opens the store next will end "
+            "them as interrupted",
+            len(self._running),
+        )
+        for execution in list(self._running.values()):
+            for task in (execution.task, execution.abandoned):
+                if task is not None:
+                    task.cancel()
+            self._leave(execution)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -291,9 +322,10 @@ class ExecutionEngine:
         )
         self._check_open()
         while (running := self._to_join(agent)) is not None:
-            await running.journal.commit()  # whose turn comes once its acceptance is decided
-            if running.accepted:
+            await self._decided(running)
+            if running.accepted and running.cause is None:
                 return running.id
+            self._check_open()
         now = self.clock.now()
         latest = now + self._max_duration
         execution = RunningExecution(
@@ -324,7 +356,17 @@ class ExecutionEngine:
             return None
         if agent.overlap is Overlap.REFUSE:
             raise AgentBusy(f"agent {agent.id} is running already", agent_id=agent.id)
-        return self._of_agent[agent.id][0]
+        siblings = self._of_agent[agent.id]
+        return next((one for one in siblings if one.cause is None), None)
+
+    async def _decided(self, execution: RunningExecution) -> None:
+        """Return once its acceptance is journaled, or has failed."""
+        while not execution.accepted and execution.id in self._running:
+            decided = self._wakeups.register(execution.id)
+            try:
+                await decided
+            finally:
+                self._wakeups.unregister(execution.id, decided)
 
     def _enter(self, execution: RunningExecution) -> None:
         execution.ticket = Ticket(
@@ -346,6 +388,8 @@ class ExecutionEngine:
         if not siblings:
             del self._of_agent[execution.agent.id]
         self._admission.leave(execution.ticket)
+        execution.done.cancel()  # unless it has its result: then this changes nothing
+        self._wakeups.wake(execution.id)
         if not self._running:
             self._idle.set()
 
@@ -353,36 +397,58 @@ class ExecutionEngine:
         snapshot = execution.snapshot
         keep = () if self._snapshots.is_stored(snapshot) else (snapshot.keep,)
         try:
-            execution.journal.add(
-                EventKind.ACCEPTED,
-                {
-                    "agent_id": execution.agent.id,
-                    "snapshot": snapshot.keep.key,
-                    "principal": execution.principal.id,
-                    "input": execution.input,
-                    "deadline": execution.deadline,
-                },
-            )
-            if execution.ticket.running:
-                self._add_started(execution)
+            await self._leases.ensure()
+            self._add_accepted(execution)
             await execution.journal.commit(keep, record=self._record(execution))
-        except StoreUnavailable as error:
+        except (StoreUnavailable, CommitUnknown) as error:
             self._leave(execution)
             raise Overloaded(
                 "the journal cannot be written now; nothing was executed, try later"
             ) from error
+        except asyncio.CancelledError:
+            execution.ask_to_end(_WITHDRAWN)
+            execution.task = spawn(self._withdraw(execution), f"zephyrus {execution.id}")
+            raise
         except BaseException:
             self._leave(execution)
             raise
         self._snapshots.stored(snapshot)
+        self._accepted(execution)
+
+    def _accepted(self, execution: RunningExecution) -> None:
         execution.accepted = True
-        execution.alarm = self._deadlines.at(
-            execution.deadline, lambda: self._end_early(execution, _TIMED_OUT)
-        )
-        if execution.ticket.running:
+        if execution.cause is None:
+            execution.alarm = self._deadlines.at(
+                execution.deadline, lambda: self._end_early(execution, _TIMED_OUT)
+            )
+        if execution.ticket.running or execution.cause is not None:
             self._start(execution)
 
+    async def _withdraw(self, execution: RunningExecution) -> None:
+        """End an execution whose requester was cancelled while its acceptance was journaled."""
+        await execution.journal.settle()
+        if execution.journal.empty:
+            self._leave(execution)
+            return
+        execution.accepted = True
+        await self._end(execution, execution.cause or _WITHDRAWN)
+
+    def _add_accepted(self, execution: RunningExecution) -> None:
+        execution.journal.add(
+            EventKind.ACCEPTED,
+            {
+                "agent_id": execution.agent.id,
+                "snapshot": execution.snapshot.keep.key,
+                "principal": execution.principal.id,
+                "input": execution.input,
+                "deadline": execution.deadline,
+            },
+        )
+        if execution.ticket.running:
+            self._add_started(execution)
+
     def _add_started(self, execution: RunningExecution) -> None:
+        execution.started = True
         execution.journal.add_encoded(EventKind.STARTED, f'{{"owner":{quote(self._owner)}}}')
 
     def _record(self, execution: RunningExecution, ending: Ending | None = None) -> tuple[str, str]:
@@ -407,11 +473,10 @@ class ExecutionEngine:
     def _start_if_accepted(self, execution: RunningExecution) -> None:
         """The ticket's turn has come; one that is not accepted yet is started by `_accept`."""
         if execution.accepted and execution.task is None:
-            self._add_started(execution)
             self._start(execution)
 
     def _start(self, execution: RunningExecution) -> None:
-        execution.task = asyncio.create_task(self._run(execution))
+        execution.task = spawn(self._run(execution), f"zephyrus {execution.id}")
 
     async def _run(self, execution: RunningExecution) -> None:
         ending = execution.cause or await self._run_agent(execution)
@@ -420,17 +485,16 @@ class ExecutionEngine:
     async def _run_agent(self, execution: RunningExecution) -> Ending:
         try:
             execution.begun = True
+            if not execution.started:
+                self._add_started(execution)
+                await execution.journal.commit(record=self._record(execution))
             name, runner = runner_of(execution.agent, self._runners)
             value = await runner(ExecutionContext(execution, self._tools))
             if value is not None:
-                dumps(value)
-                execution.results.append(ActionResult(name, {}, value, success=True))
+                result = ActionResult(name, {}, value, success=True)
+                execution.add_result(result, dumps(result_object(result)))
         except asyncio.CancelledError:
-            if execution.cause is None:
-                return Ending(
-                    Outcome.CANCELLED, ExecutionCancelled("the agent cancelled itself", reason="")
-                )
-            return execution.cause
+            return execution.cause or _unasked_end(execution)
         except ZephyrusError as error:
             return Ending(Outcome.FAILED, error)
         except Exception:  # noqa: BLE001 - an agent's code may raise anything; it must not end the engine
@@ -450,13 +514,13 @@ class ExecutionEngine:
         if execution.ended:
             return
         execution.ended = True
-        body = completed_body(execution, ending)
-        execution.journal.add_encoded(EventKind.COMPLETED, body)
         try:
+            await execution.journal.settle()
+            body = completed_body(execution, ending)
+            execution.journal.add_encoded(EventKind.COMPLETED, body)
             await execution.journal.commit(record=self._record(execution, ending))
         except StoreError as error:
             _log.warning("execution %s is lost to this process: %s", execution.id, error)
-            execution.done.cancel()
         else:
             execution.done.set_result(body)
         self._leave(execution)
@@ -466,17 +530,21 @@ class ExecutionEngine:
         if execution.cause is not None or execution.ended:
             return
         execution.ask_to_end(cause)
-        if execution.task is None and execution.accepted:
-            self._start(execution)
-        self._deadlines.at(
+        if execution.alarm is not None:
+            execution.alarm.cancel()
+        execution.alarm = self._deadlines.at(
             self.clock.now() + 2 * self._settle_timeout, lambda: self._abandon(execution, cause)
         )
+        if execution.task is None and execution.accepted:
+            self._start(execution)
 
     def _abandon(self, execution: RunningExecution, cause: Ending) -> None:
         """Go on without a runner that ignores its cancellation; its context is closed to it."""
         if not execution.ended:
             _log.error("execution %s does not stop; its runner ignores cancellation", execution.id)
-            execution.abandoned = asyncio.create_task(self._end(execution, cause))
+            execution.abandoned = spawn(
+                self._end(execution, cause), f"zephyrus {execution.id}, abandoned"
+            )
 
     # --- watch and steer -------------------------------------------------------------------------
 
@@ -485,7 +553,8 @@ class ExecutionEngine:
     ) -> AsyncIterator[Event]:
         """Yield the execution's events in order, from the journal and then live, to the last.
 
-        A watcher is a cursor: nothing is kept for it while it does not ask.
+        A watcher is a cursor: nothing is kept for it while it does not ask. One that starts behind
+        the last event of an ended execution gets none.
 
         Args:
             execution_id: Which.
@@ -495,13 +564,16 @@ class ExecutionEngine:
         Raises:
             ExecutionNotFound: There is none.
         """
-        await self.get_execution(execution_id, principal=principal)
+        ended = await self._has_ended(execution_id)
         while True:
             grown = self._wakeups.register(execution_id)
             try:
                 events = await self.store.read(execution_id, after=after)
                 if not events:
+                    if ended:
+                        return
                     await self._wait_for_more(execution_id, grown)
+                    ended = await self._has_ended(execution_id)
             finally:
                 self._wakeups.unregister(execution_id, grown)
             for event in events:
@@ -510,15 +582,17 @@ class ExecutionEngine:
                 if event.kind == EventKind.COMPLETED:
                     return
 
+    async def _has_ended(self, execution_id: str) -> bool:
+        """Whether every event it will ever have is stored by now."""
+        if execution_id in self._running:
+            return False
+        return (await load_execution(self.store, execution_id)).outcome is not None
+
     async def _wait_for_more(self, execution_id: str, grown: asyncio.Future[None]) -> None:
         if execution_id in self._running:
             await grown
-            return
-        pause = asyncio.ensure_future(self.clock.sleep_until(self.clock.now() + _POLL_FOREIGN))
-        try:
-            await asyncio.wait({grown, pause}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            pause.cancel()
+        else:
+            await wait_until(self.clock, self.clock.now() + _POLL_FOREIGN, grown)
 
     async def result(
         self, execution_id: str, *, principal: Principal = ANONYMOUS
@@ -551,9 +625,10 @@ class ExecutionEngine:
             ExecutionNotFound: There is none.
         """
         execution = self._running.get(execution_id)
-        if execution is None:
-            stored = await self.get_execution(execution_id, principal=principal)
-            return "already_terminal" if stored.outcome is not None else "not_cancellable"
+        if execution is not None:
+            await self._decided(execution)
+        if execution is None or not execution.accepted:
+            return await self._not_cancelled(execution_id)
         if execution.ended:
             return "already_terminal"
         execution.journal.add(
@@ -563,8 +638,15 @@ class ExecutionEngine:
         self._end_early(
             execution, Ending(Outcome.CANCELLED, ExecutionCancelled(text, reason=reason))
         )
-        await execution.journal.commit()
+        try:
+            await execution.journal.commit()
+        except StoreFenced:
+            return await self._not_cancelled(execution_id)
         return "requested"
+
+    async def _not_cancelled(self, execution_id: str) -> str:
+        stored = await load_execution(self.store, execution_id)
+        return "already_terminal" if stored.outcome is not None else "not_cancellable"
 
     async def get_execution(
         self, execution_id: str, *, principal: Principal = ANONYMOUS
@@ -581,3 +663,11 @@ class ExecutionEngine:
     ) -> list[Execution]:
         """Return the newest executions first, at most `limit`."""
         return await list_executions(self.store, limit=limit)
+
+
+def _unasked_end(execution: RunningExecution) -> Ending:
+    """Return how an execution ends that was cancelled although nobody asked the engine for it."""
+    if execution.task is not None and execution.task.cancelling():
+        interrupted = ExecutionInterrupted("its task was cancelled from outside", reason="task")
+        return Ending(Outcome.INTERRUPTED, interrupted)
+    return Ending(Outcome.CANCELLED, ExecutionCancelled("the agent cancelled itself", reason=""))

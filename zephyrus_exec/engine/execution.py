@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from attrs import define, field, frozen
 
@@ -14,7 +14,7 @@ from .admission import Ticket
 from .deadlines import Deadline
 from .journal import Journal
 from .records import Effect, EffectState
-from .results import error_object, result_object
+from .results import error_object
 from .snapshots import Snapshot
 
 
@@ -52,13 +52,17 @@ class RunningExecution:
     """Whether its acceptance is committed."""
     cause: Ending | None = None
     """Why its end was asked for; null: nobody did."""
+    started: bool = False
+    """Whether `started` is among its events, or about to be."""
     begun: bool = False
-    """Whether its runner was called."""
+    """Whether its task runs, so that cancelling that is heard."""
     ended: bool = False
     """Whether its end is journaled, or about to be."""
     abandoned: asyncio.Task[None] | None = None
     """Ends it where its runner does not stop."""
     results: list[ActionResult] = field(factory=list)
+    told: list[str] = field(factory=list)
+    """The results as JSON text, so that nobody can change what was told."""
     effects: dict[str, Effect] = field(factory=dict)
     """By key, as last known."""
     planned: int = 0
@@ -73,6 +77,11 @@ class RunningExecution:
     def contract(self) -> Contract | None:
         """Its contract, likewise."""
         return self.snapshot.contract
+
+    def add_result(self, result: ActionResult, text: str) -> None:
+        """Add a result, and its JSON text."""
+        self.results.append(result)
+        self.told.append(text)
 
     def ask_to_end(self, cause: Ending) -> None:
         """Make it stop at its next await, unless its end was asked for already."""
@@ -91,24 +100,24 @@ _COUNTED_AS = {
 
 def completed_body(execution: RunningExecution, ending: Ending) -> str:
     """Return the data of the `completed` event, as JSON text."""
-    if ending is SUCCEEDED and not execution.results and not execution.planned:
+    if ending is SUCCEEDED and not execution.told and not execution.planned:
         return _NOTHING_DONE
     return encode_completed(
         ending,
-        results=[result_object(result) for result in execution.results],
+        results=execution.told,
         planned=execution.planned,
         effects=[effect.state for effect in execution.effects.values()],
     )
 
 
 def encode_completed(
-    ending: Ending, *, results: Sequence[Json], planned: int, effects: Iterable[EffectState]
+    ending: Ending, *, results: Iterable[str], planned: int, effects: Iterable[EffectState]
 ) -> str:
     """Return the data of a `completed` event, as JSON text.
 
     Args:
         ending: How it ended.
-        results: Each finished action, as `result_object` gives it.
+        results: Each finished action, as `result_object` gives it, as JSON text.
         planned: How many actions planners decided on.
         effects: Where each effect stands at this moment.
     """
@@ -117,14 +126,10 @@ def encode_completed(
     )
     for state in effects:
         counts[_COUNTED_AS[state]] += 1
-    return dumps(
-        {
-            "outcome": ending.outcome,
-            "results": results,
-            "error": error_object(ending.error) if ending.error is not None else None,
-            "planned": planned,
-            "effects": counts,
-        }
+    error = error_object(ending.error) if ending.error is not None else None
+    return (
+        f'{{"outcome":"{ending.outcome}","results":[{",".join(results)}],"error":{dumps(error)},'
+        f'"planned":{planned},"effects":{dumps(counts)}}}'
     )
 
 

@@ -11,7 +11,7 @@ from ..errors import ChainUnavailable, StoreError
 from ..interfaces.chain import Chain
 from ..interfaces.store import ExecutionStore
 from ..model import Json, JsonObject
-from .records import LANE
+from .records import HALTED, LANE
 
 _PATIENCE = 2.0
 """Seconds a chain gets to show a head."""
@@ -42,7 +42,7 @@ async def examine(
     halted: list[Json] = []
     try:
         await store.check()
-        halted = [record.key for record in await store.scan(LANE, group="halted")]
+        halted = [record.key for record in await store.scan(LANE, group=HALTED)]
     except StoreError as error:
         store_error = error.code
     answers = await asyncio.gather(*(_answers(chain) for chain in chains.values()))

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 from attrs import frozen
 
 from ..conversion import dumps
-from ..errors import CommitUnknown, StoreConflict, StoreError, StoreFenced, StoreUnavailable
+from ..errors import (
+    CommitUnknown,
+    NotRunning,
+    StoreConflict,
+    StoreError,
+    StoreFenced,
+    StoreUnavailable,
+)
 from ..interfaces.clock import Clock
 from ..interfaces.store import Append, ExecutionStore, Expect, NewEvent, Put, Write
-from ..model import JsonObject
+from ..model import Event, EventKind, JsonObject
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -21,6 +31,24 @@ EXECUTION = "execution"
 
 _RETRY_AFTER = 0.5
 """Seconds between attempts while the store cannot write."""
+
+
+async def patiently(clock: Clock, work: Callable[[], Awaitable[T]]) -> T:
+    """Return what `work` returns, asking again for as long as the store is unavailable."""
+    while True:
+        try:
+            return await work()
+        except StoreUnavailable as error:
+            await _pause(clock, error)
+
+
+async def _pause(clock: Clock, error: StoreError) -> None:
+    _log.warning("waiting for the store: %s", error)
+    await clock.sleep_until(clock.now() + _RETRY_AFTER)
+
+
+def _nothing() -> None:
+    """Follow from a commit: nothing."""
 
 
 @frozen
@@ -32,6 +60,7 @@ class _Unit:
     taken: int
     """How many of the events were pending ones."""
     with_record: bool
+    then: Callable[[], None]
 
 
 class Journal:
@@ -39,7 +68,8 @@ class Journal:
 
     Events added are on their way once `commit` returns; nothing that follows from them may be done
     before. While the store cannot write, `commit` waits: an execution pauses rather than go on
-    unrecorded. Once another process has taken the execution over, every commit raises.
+    unrecorded. Once another process has taken the execution over, every commit raises. `completed`
+    is the last event: whoever comes with another after it is refused.
 
     Args:
         store: Where to.
@@ -64,16 +94,37 @@ class Journal:
         self._pending: list[NewEvent] = []
         self._unresolved: _Unit | None = None
         self._turn = asyncio.Lock()
+        self._closed = False
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is known to be written yet."""
+        return self._seq == 0
 
     def add(self, kind: str, data: JsonObject) -> None:
-        """Append an event with the next commit."""
+        """Append an event with the next commit.
+
+        Raises:
+            InvalidValue: The data are no JSON.
+            NotRunning: `completed` was added before.
+        """
         self.add_encoded(kind, dumps(data))
 
     def add_encoded(self, kind: str, body: str) -> None:
-        """Append an event whose data is JSON text already, with the next commit."""
+        """Append an event whose data is JSON text already, with the next commit.
+
+        Raises:
+            NotRunning: `completed` was added before.
+        """
         self._pending.append(self._event(kind, body))
+        self._closed = kind == EventKind.COMPLETED
 
     def _event(self, kind: str, body: str) -> NewEvent:
+        if self._closed:
+            raise NotRunning(
+                "this execution has ended; nothing can be added to it",
+                execution_id=self.execution_id,
+            )
         return NewEvent(at=self._clock.now(), kind=kind, body=body)
 
     async def commit(
@@ -84,6 +135,7 @@ class Journal:
         record: tuple[str, str] | None = None,
         expect: Sequence[Expect] = (),
         durable: bool = False,
+        then: Callable[[], None] = _nothing,
     ) -> None:
         """Write what was added, and more, in one commit.
 
@@ -93,28 +145,39 @@ class Journal:
             record: Body and group of the execution's record, to replace it.
             expect: Further conditions.
             durable: True: flushed to the medium on return.
+            then: Called once it is known to be written, also where that is found out only after
+                the caller was cancelled; needs an `event`, by which that can be found out.
 
         Raises:
             StoreFenced: The execution is another process's now.
+            StoreUnavailable: The store cannot write the very first commit; nothing was written.
+            NotRunning: There is an `event`, and `completed` was added before.
             StoreConflict: A condition of `writes` or `expect` does not hold; nothing was written.
                 What was added before goes with the next commit, `event` is forgotten.
         """
         async with self._turn:
             await self._resolve()
-            unit = self._unit(writes, event, record)
+            unit = self._unit(writes, event, record, then)
             self._unresolved = unit
             try:
-                await self._write(unit.writes, expect, durable, unit.events)
+                await self._write(unit, expect, durable=durable)
             except StoreError:
                 self._unresolved = None
                 raise
             self._done(unit)
+
+    async def settle(self) -> None:
+        """Find out what became of commits that are under way, or whose callers were cancelled."""
+        if self._unresolved is not None:
+            async with self._turn:
+                await self._resolve()
 
     def _unit(
         self,
         writes: Sequence[Write],
         event: tuple[str, JsonObject] | None,
         record: tuple[str, str] | None,
+        then: Callable[[], None],
     ) -> _Unit:
         events = tuple(self._pending)
         if event is not None:
@@ -125,36 +188,40 @@ class Journal:
         if record is not None:
             body, group = record
             unit.append(Put(EXECUTION, self.execution_id, self._version, body, group))
-        return _Unit(tuple(unit), events, len(self._pending), record is not None)
+        return _Unit(tuple(unit), events, len(self._pending), record is not None, then)
 
     def _done(self, unit: _Unit) -> None:
         self._unresolved = None
         del self._pending[: unit.taken]
         self._seq += len(unit.events)
         self._version += unit.with_record
+        unit.then()
         if unit.events:
             self._committed(self.execution_id)
 
     async def _resolve(self) -> None:
-        """Find out what became of a commit whose caller was cancelled while it was under way."""
         unit = self._unresolved
         if unit is None:
             return
-        await self._store.commit(())  # commits keep their order: afterwards that one is decided
+        await self._pass_barrier()
         if await self._arrived(unit.events):
             self._done(unit)
         self._unresolved = None
 
-    async def _write(
-        self,
-        unit: Sequence[Write],
-        expect: Sequence[Expect],
-        durable: bool,
-        events: tuple[NewEvent, ...],
-    ) -> None:
+    async def _pass_barrier(self) -> None:
+        """Wait for every commit handed to the store before: commits keep their order."""
         while True:
             try:
-                await self._store.commit(unit, expect=expect, durable=durable)
+                await patiently(self._clock, lambda: self._store.commit(()))
+                return
+            except CommitUnknown as error:
+                await _pause(self._clock, error)
+
+    async def _write(self, unit: _Unit, expect: Sequence[Expect], *, durable: bool) -> None:
+        while True:
+            failure: StoreError
+            try:
+                await self._store.commit(unit.writes, expect=expect, durable=durable)
                 return
             except StoreConflict as conflict:
                 if await self._fenced():
@@ -163,24 +230,31 @@ class Journal:
                         execution_id=self.execution_id,
                     ) from conflict
                 raise
-            except CommitUnknown:
-                if await self._arrived(events):
+            except CommitUnknown as error:
+                if await self._arrived(unit.events):
                     return
+                failure = error
             except StoreUnavailable as error:
-                if self._seq == 0:
-                    raise
-                _log.warning("execution %s waits for the store: %s", self.execution_id, error)
-                await self._clock.sleep_until(self._clock.now() + _RETRY_AFTER)
+                failure = error
+            if self._seq == 0:
+                raise StoreUnavailable(failure.message) from failure
+            await _pause(self._clock, failure)
 
     async def _fenced(self) -> bool:
         """Whether the stream or the record moved without us."""
-        record = await self._store.get(EXECUTION, self.execution_id)
+        record = await patiently(self._clock, lambda: self._store.get(EXECUTION, self.execution_id))
         version = record.version if record is not None else 0
-        beyond = await self._store.read(self.execution_id, after=self._seq, limit=1)
-        return version != self._version or bool(beyond)
+        return version != self._version or bool(await self._beyond(1))
 
     async def _arrived(self, events: tuple[NewEvent, ...]) -> bool:
         """Whether a commit of unknown result was written: its events can only be ours."""
-        stored = await self._store.read(self.execution_id, after=self._seq, limit=len(events) or 1)
+        stored = await self._beyond(len(events))
         written = tuple((event.at, event.kind, event.body) for event in stored)
         return bool(events) and written == tuple((e.at, e.kind, e.body) for e in events)
+
+    async def _beyond(self, limit: int) -> list[Event]:
+        """Return events that are stored after the last one known to be ours."""
+        return await patiently(
+            self._clock,
+            lambda: self._store.read(self.execution_id, after=self._seq, limit=limit),
+        )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 
 from ..conversion import dumps
-from ..errors import ExecutionInterrupted, StoreConflict, StoreError
+from ..errors import ExecutionInterrupted, StoreConflict, StoreError, ZephyrusError
 from ..interfaces.clock import Clock
 from ..interfaces.store import Append, Delete, ExecutionStore, Expect, NewEvent, Put, Record
 from ..model import Event, EventKind, Json, Outcome
@@ -63,11 +64,22 @@ class Leases:
         self._renew_every = renew_every
         self._ended = ended
         self._version = 0
+        self._until = 0.0
+        self._renewing = asyncio.Lock()
 
     async def start(self) -> None:
         """Take the lease, and end what is orphaned already."""
         await self._renew()
         await self.end_orphans()
+
+    async def ensure(self) -> None:
+        """Renew the lease if it has run out, so that nothing is accepted without one.
+
+        Raises:
+            StoreError: It cannot be renewed now.
+        """
+        if self._clock.now() >= self._until:
+            await self._renew()
 
     async def run(self) -> None:
         """Renew, and look for orphans, until cancelled."""
@@ -76,43 +88,51 @@ class Leases:
             try:
                 await self._renew()
                 await self.end_orphans()
-            except StoreError as error:
-                _log.warning("the lease could not be renewed: %s", error)
+            except ZephyrusError as error:
+                _log.warning("leases could not be looked after: %s", error)
 
     async def release(self) -> None:
-        """Give the lease up; every execution of this process has ended."""
-        await self._store.commit([Delete(OWNER, self._owner, self._version)])
+        """Give the lease up; every execution of this process has ended.
 
-    async def end_orphans(self) -> int:
-        """End every execution whose owner's lease has run out; return how many."""
-        count = 0
+        Where that fails, others find it run out later and nothing to end.
+        """
+        try:
+            await self._store.commit([Delete(OWNER, self._owner, self._version)])
+        except StoreError as error:
+            _log.warning("the lease could not be given up: %s", error)
+
+    async def end_orphans(self) -> None:
+        """End every execution whose owner's lease has run out."""
         for owner in await self._store.scan(OWNER, due_before=self._clock.now()):
             try:
-                count += await self._end_all_of(owner)
+                await self._end_all_of(owner)
             except StoreConflict as conflict:
                 _log.info("owner %s is alive, or ended by somebody else: %s", owner.key, conflict)
-        return count
 
     async def _renew(self) -> None:
-        lease = Put(OWNER, self._owner, self._version, "{}", due=self._clock.now() + self._duration)
-        try:
-            await self._store.commit([lease])
-        except StoreConflict:
-            record = await self._store.get(OWNER, self._owner)
-            self._version = record.version if record is not None else 0
-            raise
-        self._version += 1
+        async with self._renewing:
+            until = self._clock.now() + self._duration
+            try:
+                await self._store.commit([self._lease(until)])
+            except StoreConflict:
+                # Somebody found it run out and removed it, or a renewal arrived unnoticed.
+                record = await self._store.get(OWNER, self._owner)
+                self._version = record.version if record is not None else 0
+                await self._store.commit([self._lease(until)])
+            self._version += 1
+            self._until = until
 
-    async def _end_all_of(self, owner: Record) -> int:
+    def _lease(self, until: float) -> Put:
+        return Put(OWNER, self._owner, self._version, "{}", due=until)
+
+    async def _end_all_of(self, owner: Record) -> None:
         expect = Expect(OWNER, owner.key, owner.version)
-        count = 0
         while records := await self._store.scan(EXECUTION, group=open_group(owner.key)):
             for record in records:
                 await self._end(record, expect)
                 self._ended(record.key)
-            count += len(records)
+            await self._renew()  # there may be more than a lease's time is enough for
         await self._store.commit([Delete(OWNER, owner.key, owner.version)])
-        return count
 
     async def _end(self, record: Record, expect: Expect) -> None:
         events = await read_all(self._store, record.key)
@@ -149,8 +169,9 @@ class Leases:
         return EffectState.SIGNED if record is None else Effect.of(record).state
 
 
-def _result(event: Event) -> Json:
-    return {name: value for name, value in event.data.items() if name not in ("cycle", "step")}
+def _result(event: Event) -> str:
+    data: dict[str, Json] = event.data
+    return dumps({name: value for name, value in data.items() if name not in ("cycle", "step")})
 
 
 def _planned(event: Event) -> int:

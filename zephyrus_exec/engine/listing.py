@@ -27,6 +27,16 @@ async def list_executions(store: ExecutionStore, *, limit: int) -> list[Executio
     return [_execution(record) for record in records]
 
 
+async def scan_all(store: ExecutionStore, kind: str, *, group: str | None = None) -> list[Record]:
+    """Return every record of a kind, or of one group of it."""
+    records: list[Record] = []
+    after = 0
+    while page := await store.scan(kind, group=group, after=after):
+        records += page
+        after = page[-1].number
+    return records
+
+
 async def read_all(store: ExecutionStore, stream: str) -> list[Event]:
     """Return every event of a stream."""
     events: list[Event] = []

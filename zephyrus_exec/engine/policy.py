@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from ..errors import FunctionDisabled, FunctionNotFound, InvalidArguments, RuleViolated
 from ..model import Action, Agent, AgentFunction, FunctionType, Json, JsonObject, Rules
 
+_WIDE_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,77})")
+"""As the value table writes integers beyond 48 bits: 256 bits have at most 78 digits."""
+
 
 def allowed_function(agent: Agent, action: Action) -> AgentFunction:
     """Return the agent's function that the action names.
@@ -20,7 +23,7 @@ def allowed_function(agent: Agent, action: Action) -> AgentFunction:
     named = [
         function
         for function in agent.functions
-        if action.function in (function.name, function.signature)
+        if action.function and action.function in (function.name, function.signature)
     ]
     if not named:
         known = ", ".join(function.name for function in agent.functions) or "none"
@@ -39,14 +42,23 @@ def allowed_function(agent: Agent, action: Action) -> AgentFunction:
             f"{action.function!r} is ambiguous; name one by its signature: {signatures}",
             function=action.function,
         )
-    if action.value_wei and enabled[0].type is not FunctionType.PAYABLE:
+    _check_value(enabled[0], action)
+    return enabled[0]
+
+
+def _check_value(function: AgentFunction, action: Action) -> None:
+    problem = ""
+    if action.value_wei < 0:
+        problem = "negative"
+    elif action.value_wei and function.type is not FunctionType.PAYABLE:
+        problem = "not payable"
+    if problem:
         raise InvalidArguments(
-            f"{action.function!r} is not payable, but the action sends {action.value_wei} wei",
+            f"{action.function!r} cannot be sent {action.value_wei} wei: {problem}",
             function=action.function,
             field="$.value_wei",
-            problem="not payable",
+            problem=problem,
         )
-    return enabled[0]
 
 
 def with_defaults(function: AgentFunction, parameters: JsonObject) -> dict[str, Json]:
@@ -129,7 +141,7 @@ def _number(value: Json) -> int | None:
     """Return a number of the value table, where wide integers are decimal strings."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    if isinstance(value, str) and re.fullmatch(r"-?[0-9]+", value):
+    if isinstance(value, str) and _WIDE_INTEGER.fullmatch(value):
         return int(value)
     return None
 

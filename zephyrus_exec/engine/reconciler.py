@@ -9,10 +9,13 @@ from collections.abc import Mapping
 from attrs import define, field
 
 from ..errors import ChainUnavailable, StoreConflict, StoreError, TransactionRejected
-from ..interfaces.chain import Chain, Lookup
+from ..interfaces.chain import Chain, Lookup, Receipt
 from ..interfaces.clock import Clock
 from ..interfaces.store import ExecutionStore
-from .records import EFFECT, OPEN, Effect, EffectState
+from .clock import wait_until
+from .listing import scan_all
+from .records import EFFECT, LANE, Effect, EffectState, open_in
+from .tasks import spawn
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +32,7 @@ class _Tracked:
 class _LaneWatch:
     slots: dict[int, _Tracked] = field(factory=dict)
     news: asyncio.Event = field(factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
 
 
 class Reconciler:
@@ -41,9 +45,10 @@ class Reconciler:
         store: Where effects are recorded.
         clock: The time.
         chains: By chain id.
-        first_look: Seconds after a broadcast until the first look at the chain.
+        first_look: Seconds from the first look at a lane's new slot to the second.
         longest_pause: Most seconds between two looks.
         resend_after: Seconds after which bytes that are not mined are offered again.
+        look_around: Seconds between looks for effects whose process is gone.
     """
 
     def __init__(
@@ -55,6 +60,7 @@ class Reconciler:
         first_look: float = 0.02,
         longest_pause: float = 2.0,
         resend_after: float = 10.0,
+        look_around: float = 10.0,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -62,6 +68,7 @@ class Reconciler:
         self._first_look = first_look
         self._longest_pause = longest_pause
         self._resend_after = resend_after
+        self._look_around = look_around
         self._lanes: dict[str, _LaneWatch] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -71,10 +78,9 @@ class Reconciler:
         return sum(len(lane.slots) for lane in self._lanes.values())
 
     async def start(self) -> None:
-        """Watch again what earlier processes left open."""
-        after = 0
-        while records := await self._store.scan(EFFECT, group=OPEN, after=after):
-            for record in records:
+        """Watch what is open in the store, whoever left it there."""
+        for lane in await scan_all(self._store, LANE):
+            for record in await scan_all(self._store, EFFECT, group=open_in(lane.key)):
                 effect = Effect.of(record)
                 if effect.chain_id in self._chains:
                     self.track(effect, record.version, sent_at=0.0)
@@ -84,10 +90,18 @@ class Reconciler:
                         effect.key,
                         effect.chain_id,
                     )
-            after = records[-1].number
+
+    async def run(self) -> None:
+        """Look again and again for what is open and not watched here, until cancelled."""
+        while True:
+            await self._clock.sleep_until(self._clock.now() + self._look_around)
+            try:
+                await self.start()
+            except StoreError as error:
+                _log.warning("open effects could not be listed: %s", error)
 
     def track(self, effect: Effect, version: int, *, sent_at: float) -> asyncio.Future[Effect]:
-        """Watch an effect from now on.
+        """Watch an effect from now on; one that is watched already goes on as it was.
 
         Args:
             effect: As it is committed.
@@ -95,19 +109,19 @@ class Reconciler:
             sent_at: When its bytes were offered last, seconds since the epoch.
 
         Returns:
-            Resolves to the settled effect, once that is committed.
+            Resolves to the settled effect, once that is committed. Shared: do not cancel it.
         """
-        tracked = _Tracked(
-            effect, version, asyncio.get_running_loop().create_future(), sent_at=sent_at
-        )
-        lane = self._lanes.get(effect.lane)
-        if lane is None:
-            lane = self._lanes[effect.lane] = _LaneWatch()
-            task = asyncio.create_task(self._watch_lane(effect.lane, lane, effect.chain_id))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        lane.slots[effect.nonce] = tracked
-        lane.news.set()
+        lane = self._lanes.setdefault(effect.lane, _LaneWatch())
+        tracked = lane.slots.get(effect.nonce)
+        if tracked is None:
+            settled: asyncio.Future[Effect] = asyncio.get_running_loop().create_future()
+            tracked = lane.slots[effect.nonce] = _Tracked(effect, version, settled, sent_at)
+            lane.news.set()
+        if lane.task is None:
+            work = self._watch_lane(effect.lane, lane, effect.chain_id)
+            lane.task = spawn(work, f"zephyrus lane {effect.lane}")
+            self._tasks.add(lane.task)
+            lane.task.add_done_callback(self._tasks.discard)
         return tracked.settled
 
     async def aclose(self) -> None:
@@ -117,7 +131,13 @@ class Reconciler:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _watch_lane(self, key: str, lane: _LaneWatch, chain_id: int) -> None:
-        chain = self._chains[chain_id]
+        try:
+            await self._watch_slots(key, lane, self._chains[chain_id])
+            del self._lanes[key]
+        finally:
+            lane.task = None  # the next `track` starts another, should this one have failed
+
+    async def _watch_slots(self, key: str, lane: _LaneWatch, chain: Chain) -> None:
         pause = self._first_look
         while lane.slots:
             if lane.news.is_set():
@@ -131,16 +151,13 @@ class Reconciler:
             if lane.slots:
                 await self._pause(lane, pause)
                 pause = min(pause * 1.5, self._longest_pause)
-        del self._lanes[key]
 
     async def _pause(self, lane: _LaneWatch, seconds: float) -> None:
         """Wait, but not past the next slot."""
-        sleeping = asyncio.ensure_future(self._clock.sleep_until(self._clock.now() + seconds))
         news = asyncio.ensure_future(lane.news.wait())
         try:
-            await asyncio.wait({sleeping, news}, return_when=asyncio.FIRST_COMPLETED)
+            await wait_until(self._clock, self._clock.now() + seconds, news)
         finally:
-            sleeping.cancel()
             news.cancel()
 
     async def _pass(self, lane: _LaneWatch, chain: Chain) -> None:
@@ -155,31 +172,31 @@ class Reconciler:
 
     async def _settle(self, tracked: _Tracked, seen: Lookup) -> bool:
         """Record the outcome if the chain shows one deep enough."""
-        effect = tracked.effect
-        for attempt in effect.attempts:
+        for attempt in tracked.effect.attempts:
             receipt = seen.receipts.get(attempt.transaction_hash)
             if receipt is None:
                 continue
-            if seen.block.number - receipt.block_number + 1 < effect.confirmations:
+            depth = seen.block.number - receipt.block_number + 1
+            if depth < tracked.effect.confirmations:
                 return False
-            settled = await self._record(effect.settled(receipt), tracked.version)
-            if not tracked.settled.done():
-                tracked.settled.set_result(settled)
-            return True
+            return await self._record(tracked, receipt)
         return False
 
-    async def _record(self, settled: Effect, version: int) -> Effect:
+    async def _record(self, tracked: _Tracked, receipt: Receipt) -> bool:
+        """Store the outcome; return False where another process changed the effect meanwhile."""
+        settled = tracked.effect.settled(receipt)
         try:
-            await self._store.commit([settled.put(version)])
+            await self._store.commit([settled.put(tracked.version)])
         except StoreConflict:
             record = await self._store.get(EFFECT, settled.key)
             if record is None:
                 raise
-            stored = Effect.of(record)
-            if stored.state is EffectState.SIGNED:
-                raise
-            return stored
-        return settled
+            settled = tracked.effect = Effect.of(record)
+            tracked.version = record.version
+        if settled.state is EffectState.SIGNED:
+            return False
+        tracked.settled.set_result(settled)
+        return True
 
     async def _resend(self, tracked: _Tracked, chain: Chain, seen: Lookup) -> None:
         """Offer the same bytes again, unless the nonce is used up."""

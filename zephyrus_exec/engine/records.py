@@ -17,8 +17,11 @@ LANE: Final = "lane"
 SLOT: Final = "slot"
 EFFECT: Final = "effect"
 OPEN: Final = "open"
-"""Group of effects whose outcome is not known yet."""
+"""Group of lanes that take new slots."""
+HALTED: Final = "halted"
+"""Group of lanes that do not."""
 SETTLED: Final = "settled"
+"""Group of effects whose outcome is known."""
 
 
 class EffectState(StrEnum):
@@ -80,6 +83,12 @@ class Effect:
             return self.receipt.transaction_hash
         return self.attempts[-1].transaction_hash
 
+    @property
+    def worst_cost_wei(self) -> int:
+        """Most that it can take from its sender."""
+        dearest = max(attempt.gas * attempt.max_fee_wei for attempt in self.attempts)
+        return dearest + int(self.value_wei)
+
     def settled(self, receipt: Receipt) -> Effect:
         """Return the effect as this receipt leaves it."""
         state = EffectState.MINED_OK if receipt.success else EffectState.MINED_REVERTED
@@ -87,7 +96,7 @@ class Effect:
 
     def put(self, version: int) -> Put:
         """Return the write that stores it over `version`."""
-        group = OPEN if self.state is EffectState.SIGNED else SETTLED
+        group = open_in(self.lane) if self.state is EffectState.SIGNED else SETTLED
         return Put(EFFECT, self.key, version, dumps(unstructure(self)), group)
 
     @classmethod
@@ -114,13 +123,18 @@ class Lane:
 
     def put(self, version: int) -> Put:
         """Return the write that stores it over `version`."""
-        group = "halted" if self.halted else OPEN
+        group = HALTED if self.halted else OPEN
         return Put(LANE, self.key, version, dumps(unstructure(self)), group)
 
     @classmethod
     def of(cls, record: Record) -> Lane:
         """Return the lane that a record holds."""
         return structure(record.data, cls)
+
+
+def open_in(lane: str) -> str:
+    """Return the group of a lane's effects whose outcome is not known yet."""
+    return f"open:{lane}"
 
 
 def lane_key(chain_id: int, sender: str) -> str:

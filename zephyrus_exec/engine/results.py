@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import math
+
 from ..errors import ZephyrusError
 from ..model import ActionResult, Json, JsonObject
 
 
 def error_object(error: ZephyrusError) -> dict[str, Json]:
-    """Return `{code, message, details}`."""
-    return {"code": error.code, "message": error.message, "details": dict(error.details)}
+    """Return `{code, message, details}`, which is JSON whatever an agent put into its error."""
+    details = {str(name): _scalar(value) for name, value in error.details.items()}
+    return {"code": error.code, "message": _text(error.message), "details": details}
+
+
+def _scalar(value: object) -> Json:
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    return _text(value)
+
+
+def _text(value: object) -> str:
+    return str(value).encode(errors="backslashreplace").decode()
 
 
 def error_from(data: JsonObject) -> ZephyrusError:

@@ -53,13 +53,14 @@ class Snapshots:
         return snapshot.keep.key in self._stored
 
     def stored(self, snapshot: Snapshot) -> None:
-        """Remember that a commit stored it."""
-        self._stored.add(snapshot.keep.key)
+        """Remember that a commit stored it, for as long as the snapshot itself is remembered."""
+        if self._recent.get(snapshot.agent.id) is snapshot:
+            self._stored.add(snapshot.keep.key)
 
     def _remember(self, agent_id: str, snapshot: Snapshot) -> None:
         replaced = self._recent.pop(agent_id, None)
         self._recent[agent_id] = snapshot
         if replaced is None and len(self._recent) > self._remembered:
             replaced = self._recent.popitem(last=False)[1]
-        if replaced is not None:
+        if replaced is not None and replaced.keep.key != snapshot.keep.key:
             self._stored.discard(replaced.keep.key)

@@ -6,6 +6,7 @@ installed only with the extra `evm`.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EvmChain", "KeySigner", "KeystoreSigner", "require_packages"]
 
+_RECURSION_LIMIT = sys.getrecursionlimit()
 _HOMES = {"EvmChain": ".chain", "KeySigner": ".signers", "KeystoreSigner": ".signers"}
 
 
@@ -38,6 +40,15 @@ def require_packages(extra: str, *packages: str) -> None:
             extra=extra,
             package=missing[0],
         )
+
+
+def restore_recursion_limit() -> None:
+    """Undo what py_ecc, which web3 and eth_keyfile import, does to the interpreter.
+
+    It sets the limit to 100,000, far beyond the C stack, so that a RecursionError somebody else
+    relies on (a deeply nested JSON text is enough) becomes a crash of the process.
+    """
+    sys.setrecursionlimit(_RECURSION_LIMIT)
 
 
 def __getattr__(name: str) -> object:

@@ -19,12 +19,18 @@ from web3.types import RPCEndpoint, RPCResponse
 
 from ..errors import ChainUnavailable
 from ..model import Json
+from . import restore_recursion_limit
+
+restore_recursion_limit()
 
 MAX_RESPONSE_BYTES: Final = 4 * 2**20
 _IDLE_SECONDS: Final = 4.0
 """Kept connections are dropped before the usual server (5 s and more) does it."""
 _TOO_MANY_REQUESTS: Final = 429
 _SERVER_FAULT: Final = 500
+_MAX_DEPTH: Final = 64
+_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+"?|(?P<open>[\[{])|(?P<close>[\]}])', re.DOTALL)
+"""A string (its end may be missing, so that no input is scanned twice), or a bracket."""
 _QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
 
 
@@ -69,13 +75,15 @@ class HttpProvider(AsyncHTTPProvider):
 
         Raises:
             ClientError: Also OSError and TimeoutError: there is no whole reply.
-            ValueError: Also RecursionError: the reply is no JSON.
+            ValueError: The reply is no JSON, or nested too deeply.
         """
         body = self.encode_rpc_request(method, params)
         session = self._session = self._session or self._open()
         async with session.post(self._url, data=body, allow_redirects=False) as response:
             _check_status(response)
             reply = await _body(response)
+        if _is_deep(reply):
+            raise ValueError("nested too deeply")
         return self.decode_rpc_response(reply)
 
     async def disconnect(self) -> None:
@@ -106,6 +114,18 @@ async def _body(response: ClientResponse) -> bytes:
             response.close()
             raise ClientPayloadError("the response is too large")
     return bytes(body)
+
+
+def _is_deep(body: bytes) -> bool:
+    """Return whether JSON is nested so deeply that decoding it could end the process."""
+    if body.count(b"[") + body.count(b"{") <= _MAX_DEPTH:
+        return False
+    depth = 0
+    for found in _BRACKET.finditer(body):
+        depth += (found.lastgroup == "open") - (found.lastgroup == "close")
+        if depth > _MAX_DEPTH:
+            return True
+    return False
 
 
 class RpcConnection:
@@ -156,7 +176,7 @@ class RpcConnection:
             problem = "did not answer in time"
         except (ClientError, OSError) as error:
             problem = f"cannot be reached ({type(error).__name__})"
-        except (ValueError, RecursionError):
+        except ValueError:
             problem = "answered with something that is no JSON"
         else:
             return self._result(reply, method)

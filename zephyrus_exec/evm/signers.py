@@ -14,7 +14,12 @@ from eth_utils.exceptions import ValidationError
 
 from ..errors import ConfigurationError
 from ..interfaces.signer import Signer
+from . import restore_recursion_limit
 
+restore_recursion_limit()
+
+_VERSION: Final = 3
+_NO_KEYSTORE: Final = "is no keystore of version 3; export it again from the wallet"
 _KEY_BYTES: Final = 32
 _ORDER: Final = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 """Order of secp256k1."""
@@ -78,13 +83,8 @@ class KeystoreSigner(_LocalSigner):
 
 def _signing(private_key: PrivateKey) -> Callable[[bytes], bytes]:
     def sign(payload: bytes) -> bytes:
-        signature = private_key.sign_msg(payload)
-        r: int = signature.r
-        s: int = signature.s
-        parity: int = signature.v
-        if s > _ORDER // 2:
-            s, parity = _ORDER - s, 1 - parity
-        return r.to_bytes(32, "big") + s.to_bytes(32, "big") + bytes([parity])
+        signature: bytes = private_key.sign_msg(payload).to_bytes()  # r, s (low), parity
+        return signature
 
     return sign
 
@@ -110,15 +110,16 @@ def _decrypt(path: Path, password: str) -> PrivateKey:
     secret, problem = b"", ""
     try:
         keystore = json.loads(path.read_text(encoding="utf-8"))
-        secret = decode_keyfile_json(keystore, password.encode())
+        if keystore["version"] == _VERSION:
+            secret = decode_keyfile_json(keystore, password.encode())
+        else:
+            problem = _NO_KEYSTORE
     except OSError as error:
         problem = f"cannot be read ({error.strerror}); check its path and permissions"
     except (ValueError, KeyError, TypeError, AttributeError, ValidationError, MemoryError) as error:
-        mismatch = "MAC mismatch" in str(error)
+        wrong = str(error) == "MAC mismatch"
         problem = (
-            "does not open with this password; correct the password"
-            if mismatch
-            else "is no keystore of version 3; export it again from the wallet"
+            "does not open with this password; correct the password" if wrong else _NO_KEYSTORE
         )
     if problem:
         raise ConfigurationError(f"the keystore file {path.name} {problem}")

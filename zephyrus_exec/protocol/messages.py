@@ -110,15 +110,13 @@ def encode_rejected(message: str) -> str:
 
 def encode_reply(reply: Reply, language: Language) -> str:
     """Return the frame of any reply."""
-    match reply:
-        case Started(agent_id):
-            return encode_started(agent_id, language)
-        case Completed(agent_id, results):
-            return encode_completed(agent_id, results, language)
-        case Failed(agent_id, error):
-            return encode_failed(agent_id, error)
-        case Rejected(message):
-            return encode_rejected(message)
+    if isinstance(reply, Started):
+        return encode_started(reply.agent_id, language)
+    if isinstance(reply, Completed):
+        return encode_completed(reply.agent_id, reply.results, language)
+    if isinstance(reply, Failed):
+        return encode_failed(reply.agent_id, reply.error)
+    return encode_rejected(reply.message)
 
 
 def result_item(result: ActionResult, language: Language) -> dict[str, Json]:

@@ -19,16 +19,18 @@ from .sqlite_wal import WriteAheadLog
 LARGEST_BATCH: Final = 256
 """Units in one transaction; keeps one inline transaction to a few milliseconds."""
 WARY_BATCHES: Final = 32
-"""For so many batches after losing a race for the lock, the lock is not taken at once."""
-LONGEST_PAUSE: Final = 0.004
-"""Seconds; a competitor that waits for the lock looks again within about this time."""
+"""For so many batches after meeting another process, it is left a chance first."""
+SHORTEST_PAUSE: Final = 0.001
+LONGEST_PAUSE: Final = 0.005
+"""Seconds."""
 
 
 class Contention:
-    """Makes this process leave the lock to others for a moment once it has met them.
+    """How this process shares the lock with others once it has met them.
 
-    SQLite gives its lock to whoever looks first, so a process that commits without a break
-    starves those that sleep between two looks.
+    SQLite gives its lock to whoever looks first and lets those that wait sleep up to a tenth of a
+    second between two looks, so a process that commits without a break starves them. Ours look
+    again after a few milliseconds, and pause as long before they take the lock again.
 
     Args:
         jitter: Returns a random number from 0 to 1.
@@ -55,7 +57,13 @@ class Contention:
         """Pause, if another process was met lately. Blocks: called in the thread."""
         if self._left > 0:
             self._left -= 1
-            self._pause(self._jitter() * LONGEST_PAUSE)
+            self.wait()
+
+    def wait(self) -> float:
+        """Pause, and return for how many seconds. Blocks: called in the thread."""
+        seconds = SHORTEST_PAUSE + self._jitter() * (LONGEST_PAUSE - SHORTEST_PAUSE)
+        self._pause(seconds)
+        return seconds
 
 
 class Committer:
@@ -141,17 +149,15 @@ class Committer:
             self._connection.execute("PRAGMA synchronous = NORMAL")
 
     def _wait_for_lock(self, batch: Sequence[Unit]) -> list[Outcome]:
-        try:
-            return _attempt(self._connection, batch)
-        except Locked:
-            self._contention.met()
-        self._connection.execute(f"PRAGMA busy_timeout = {round(self._busy_timeout * 1000)}")
-        try:
-            return _attempt(self._connection, batch)
-        except Locked:
-            return [locked_out(self._busy_timeout) for _ in batch]
-        finally:
-            self._connection.execute("PRAGMA busy_timeout = 0")
+        waited = 0.0
+        while True:
+            try:
+                return _attempt(self._connection, batch)
+            except Locked:
+                self._contention.met()
+            if waited >= self._busy_timeout:
+                return [locked_out(self._busy_timeout) for _ in batch]
+            waited += self._contention.wait()
 
     def _committed_in_thread(
         self, batch: Sequence[Unit], work: asyncio.Future[list[Outcome]]

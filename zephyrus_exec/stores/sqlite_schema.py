@@ -117,13 +117,15 @@ def _open(
         _refuse_foreign(writer, path)
         _use_wal(writer, path, busy_timeout, pause)
         _set_up_writer(writer)
+        writer.execute(f"PRAGMA busy_timeout = {round(busy_timeout * 1000)}")
         epoch = _ensure_schema(writer, path, new_id)
-        writer.execute("PRAGMA busy_timeout = 0")
-        reader = connect(path, 0)
+        reader = connect(path, busy_timeout)
         undo.callback(reader.close)
         reader.execute("PRAGMA query_only = ON")
-        # Opens the write-ahead log now: later, an unprivileged process may no longer be able to.
+        # Its files are opened by the first query: now, while waiting for a lock does no harm.
         reader.execute("SELECT count(*) FROM zx_meta").fetchone()
+        for connection in (writer, reader):
+            connection.execute("PRAGMA busy_timeout = 0")
         undo.pop_all()
     return Database(writer, reader, path, epoch)
 
@@ -166,9 +168,10 @@ def _use_wal(
 ) -> None:
     """Switch the file to write-ahead logging, for good.
 
-    SQLite does not wait for a second process that switches at the same moment, so we do.
+    SQLite does not always wait for a second process that switches at the same moment, so we do.
     """
     step = 0.01
+    connection.execute("PRAGMA busy_timeout = 0")
     for _ in range(int(busy_timeout / step)):
         try:
             return _switch(connection, path)

@@ -62,10 +62,10 @@ HOSTILE_FRAMES: Final[tuple[str, ...]] = (
     '{"type":"execute","data":[{"agent_id":"a"}]}',
     '{"type":"%s"}' % ("t" * 10_000),
     '{"type":"../../etc/passwd"}',
-    '{"type":"%s","agent_id":"a"}' % "{agent_id}",
+    '{"type":"{agent_id}","agent_id":"a"}',
     "[" * _DEEP,
     '{"a":' * _DEEP,
-    '{"type":"execute","agent_id":"a","x":%s%s}' % ("[" * 64, "]" * 64),
+    '{"type":"execute","agent_id":"a","x":' + "[" * 64 + "]" * 64 + "}",
     '"' * 1001,
     "\\" * 1001,
 )
@@ -207,7 +207,8 @@ def execute_frames(draw: st.DrawFn) -> tuple[str | bytes, str]:
     )
     keys = draw(st.permutations([*own, *others]))
     text = json.dumps({key: {**others, **own}[key] for key in keys}, ensure_ascii=escaped)
-    return draw(st.sampled_from([text, text.encode()])), agent_id
+    frame: str | bytes = text.encode() if draw(st.booleans()) else text
+    return frame, agent_id
 
 
 def hostile_frames() -> SearchStrategy[str]:

@@ -11,6 +11,8 @@ A suite is subclassed in a pytest module of whoever wrote a transport::
 Tests are coroutine functions: run them with pytest-asyncio in auto mode, or mark the subclass.
 """
 
+# ruff: noqa: D102 - the names of the tests are the sentences about them
+
 from __future__ import annotations
 
 import asyncio
@@ -150,7 +152,7 @@ class TransportConformance(ABC):
 
         async with self.pair() as (server, client):
             heard = await soon(asyncio.gather(talk(server), talk(client)))
-            assert heard == [[str(number) for number in range(300)]] * 2
+            assert list(heard) == [[str(number) for number in range(300)]] * 2
 
     async def test_cancelling_receive_loses_no_frame(self) -> None:
         received: list[Frame] = []

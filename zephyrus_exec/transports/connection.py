@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, cast
 
 from attrs import frozen
 
@@ -119,7 +119,7 @@ class WebSocketConnection(asyncio.Protocol, Transport):
         self._lost = asyncio.Event()
         self._heard_at = self._pinged_at = timers.time()
         self._keepalive: Timer | None = None
-        self._deadline: Timer | None = None
+        self._deadline: Timer
 
     # --- Transport -------------------------------------------------------------------------------
 
@@ -163,9 +163,8 @@ class WebSocketConnection(asyncio.Protocol, Transport):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the socket over; what the wire has to say first goes out."""
-        assert isinstance(transport, asyncio.Transport)
-        self._socket = transport
-        transport.set_write_buffer_limits(high=self._limits.max_unsent_bytes)
+        self._socket = cast(asyncio.Transport, transport)  # those of uvloop are not derived from it
+        self._socket.set_write_buffer_limits(high=self._limits.max_unsent_bytes)
         self._collect()
         self._flush()
         if self._limits.ping_interval is not None:
@@ -193,8 +192,7 @@ class WebSocketConnection(asyncio.Protocol, Transport):
     def connection_lost(self, exc: Exception | None) -> None:
         """End the channel for good."""
         self._end(TransportBroken("the connection was lost"))
-        if self._deadline is not None:
-            self._deadline.cancel()
+        self._deadline.cancel()
         self._lost.set()
 
     def pause_writing(self) -> None:

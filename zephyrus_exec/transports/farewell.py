@@ -56,6 +56,6 @@ class Farewell:
 
 
 def _cut(reason: str) -> str:
-    # "surrogatepass"-free: a lone surrogate cannot go over the wire, so it becomes `?`.
+    # A lone surrogate cannot go over the wire; it becomes `?`.
     encoded = reason.encode(errors="replace")[:MAX_REASON_BYTES]
     return encoded.decode(errors="ignore")

@@ -11,7 +11,7 @@ import codecs
 import logging
 import ssl
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from websockets.client import ClientProtocol
 from websockets.datastructures import Headers
@@ -68,10 +68,6 @@ class _Messages(Protocol):
 
     def recv_frame(self, frame: WireFrame) -> None:
         """Take one frame; a UnicodeDecodeError raised here is answered with 1007."""
-        if frame.opcode is Opcode.CLOSE:
-            # Control frames may come between fragments (RFC 6455 section 5.4); the library would
-            # take this one for a violation. The unfinished message is lost.
-            self.current_size = None
         super().recv_frame(frame)
         if frame.opcode is Opcode.TEXT and frame.fin:
             self.messages.append(str(frame.data, "utf-8"))
@@ -169,8 +165,8 @@ class WebSocketListener(Listener):
         deflate: Whether permessage-deflate (RFC 7692) is agreed to where a peer offers it; costs
             about 40 KiB per connection.
         select_subprotocol: Chooses among the subprotocols a peer offers; null: chooses none.
-        respond: Answers GET and HEAD requests that are for no WebSocket; it or its result may be
-            awaitable. Null: 404.
+        respond: Answers GET and HEAD requests that are for no WebSocket; may be a coroutine
+            function. Null: every answer is 404.
         allow_origin: Given the Origin header (null: there is none), tells whether that page may
             connect; others get HTTP 403.
         ssl_context: For TLS; null: none.
@@ -356,12 +352,11 @@ class _ClientOpening(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask."""
-        assert isinstance(transport, asyncio.Transport)
-        self._socket = transport
+        self._socket = cast(asyncio.Transport, transport)
         request = self._protocol.connect()
         for name, value in self._headers.items():
             request.headers[name] = value
-        transport.write(request.serialize())
+        self._socket.write(request.serialize())
 
     def data_received(self, data: bytes) -> None:
         """Look for the answer."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -24,16 +24,13 @@ from .faults import FaultyConnection, journal, sqlite_error
 
 
 class ThreadNoting(FaultyConnection):
-    """Notes in which thread each transaction began, and when one waits for the lock."""
+    """Notes in which thread each transaction began."""
 
     threads: list[bool]
-    waits: threading.Event
 
     def execute(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:
         if sql.startswith("BEGIN"):
             self.threads.append(threading.current_thread() is not threading.main_thread())
-        if sql.startswith("PRAGMA busy_timeout"):
-            self.waits.set()
         return super().execute(sql, parameters)
 
 
@@ -46,15 +43,16 @@ class Bench:
             path, timeout=0, isolation_level=None, check_same_thread=False, factory=ThreadNoting
         )
         self.connection.errors, self.connection.statements = [], []
-        self.connection.threads, self.connection.waits = [], threading.Event()
+        self.connection.threads = []
         self.pauses: list[float] = []
+        self.pause: Callable[[float], None] = self.pauses.append
         self.thread = ThreadPoolExecutor(1)
         self.committer = Committer(
             self.connection,
             WriteAheadLog(path, transactions=transactions),
             self.thread,
             busy_timeout=busy_timeout,
-            contention=Contention(lambda: 0.5, self.pauses.append),
+            contention=Contention(lambda: 0.5, lambda seconds: self.pause(seconds)),
         )
 
     def submit(self, key: str, *, durable: bool = False) -> asyncio.Future[Outcome]:
@@ -113,16 +111,19 @@ async def test_the_commit_after_a_checkpoint_runs_in_the_thread(tmp_path: Path) 
 
 
 async def test_a_lock_elsewhere_sends_the_batch_to_the_thread_which_waits(tmp_path: Path) -> None:
-    bench = Bench(tmp_path / "journal.db", busy_timeout=30)
-    other = connect(tmp_path / "journal.db", 0)
-    other.execute("BEGIN IMMEDIATE")
-    waiting = bench.submit("a")
-    await asyncio.to_thread(bench.connection.waits.wait)
-    assert not waiting.done()
-    other.execute("ROLLBACK")
-    assert await waiting == 0
-    assert bench.connection.threads == [False, True, True]
-    other.close()
+    bench = Bench(tmp_path / "journal.db")
+    with closing(connect(tmp_path / "journal.db", 0)) as other:
+        other.execute("BEGIN IMMEDIATE")
+
+        def pause(seconds: float) -> None:
+            bench.pauses.append(seconds)
+            if len(bench.pauses) == 3:
+                other.execute("ROLLBACK")
+
+        bench.pause = pause
+        assert await bench.submit("a") == 0
+    assert bench.connection.threads == [False, True, True, True]
+    assert bench.pauses == [0.003] * 3
     await bench.aclose()
 
 
@@ -144,7 +145,7 @@ async def test_after_meeting_another_process_it_gives_way_for_a_while(bench: Ben
         await bench.submit(str(n))
     assert bench.connection.threads[-1] is False
     assert len(bench.pauses) == 32
-    assert set(bench.pauses) == {0.002}
+    assert set(bench.pauses) == {0.003}
 
 
 async def test_a_failure_of_the_whole_is_told_to_every_unit(bench: Bench) -> None:

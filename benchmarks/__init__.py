@@ -1,0 +1,1 @@
+"""What things cost, always as a ratio to a peer measured in the same run."""

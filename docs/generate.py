@@ -1,0 +1,287 @@
+"""Writes the parts of the documentation that the code knows better.
+
+    python docs/generate.py            # writes them
+    python docs/generate.py --check    # exit code 1 where one is out of date
+
+A part stands between `<!-- generated: NAME -->` and `<!-- end -->`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from textwrap import dedent
+from typing import Any, Final
+
+import attrs
+
+from zephyrus_exec import errors, model
+from zephyrus_exec.cli.main import build_parser
+from zephyrus_exec.config import Limits
+from zephyrus_exec.config.file import File, SignerTable
+from zephyrus_exec.config.values import SCALARS
+from zephyrus_exec.protocol.messages import REQUEST_TYPES
+from zephyrus_exec.protocol.texts_en import ENGLISH
+from zephyrus_exec.protocol.texts_es import SPANISH
+
+DOCS: Final = Path(__file__).parent
+_PART: Final = re.compile(r"(<!-- generated: ([\w-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write or check every page and return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true")
+    check = parser.parse_args(arguments).check
+    stale = [page for page in sorted(DOCS.glob("*.md")) if _update(page, write=not check)]
+    for page in stale:
+        print(f"{page.name}: {'is out of date' if check else 'written'}")
+    return 1 if check and stale else 0
+
+
+def _update(page: Path, *, write: bool) -> bool:
+    """Return whether the page is not what it should be."""
+    text = page.read_text(encoding="utf-8")
+    fresh = _PART.sub(lambda part: f"{part[1]}\n{PARTS[part[2]]()}\n\n{part[4]}", text)
+    if write and fresh != text:
+        page.write_text(fresh, encoding="utf-8", newline="\n")
+    return fresh != text
+
+
+# --- Markdown ------------------------------------------------------------------------------------
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _code(text: object) -> str:
+    return f"`{text}`"
+
+
+# --- errors --------------------------------------------------------------------------------------
+
+
+def _errors() -> str:
+    return "\n\n".join(_family(*family) for family in _families())
+
+
+def _families() -> Iterator[tuple[type[errors.ZephyrusError], list[type[errors.ZephyrusError]]]]:
+    """Yield each family's root and its members, in the order of the module."""
+    every = [
+        kind
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, errors.ZephyrusError)
+    ]
+    for root in every:
+        if errors.ZephyrusError in root.__bases__:
+            yield root, [kind for kind in every if issubclass(kind, root)]
+
+
+def _family(
+    root: type[errors.ZephyrusError], members: Sequence[type[errors.ZephyrusError]]
+) -> str:
+    rows = [
+        (
+            f"{_code(kind.code)}<br>`{kind.__name__}`",
+            "yes" if kind.retryable else "no",
+            inspect.getdoc(kind) or "",
+            "<br>".join(map(_code, SPANISH.errors[kind.code])),
+            "<br>".join(map(_code, ENGLISH.errors[kind.code])),
+        )
+        for kind in members
+    ]
+    table = _table(("code, class", "retryable", "meaning", "Spanish", "English"), rows)
+    return f"## {root.__name__}\n\n{table}"
+
+
+def _texts() -> str:
+    names = {
+        "invalid_json": "no JSON object, or one that breaks a limit",
+        "type_required": "`type` is missing, or no string",
+        "agent_id_required": "no agent id, or none of 1 to 256 characters",
+        "unknown_type": f"`type` is neither {' nor '.join(map(_code, sorted(REQUEST_TYPES)))}",
+    }
+    follows = {"unknown_type": "TYPE"}
+    rows = [
+        (
+            meaning,
+            _code(getattr(SPANISH, name) + follows.get(name, "")),
+            _code(getattr(ENGLISH, name) + follows.get(name, "")),
+        )
+        for name, meaning in names.items()
+    ]
+    return _table(("the frame", "`message`, Spanish", "`message`, English"), rows)
+
+
+# --- values --------------------------------------------------------------------------------------
+
+
+def _field_docs(kind: type) -> dict[str, str]:
+    """Return the strings under the fields of a class, by field."""
+    tree = ast.parse(dedent(inspect.getsource(kind))).body[0]
+    assert isinstance(tree, ast.ClassDef)
+    found: dict[str, str] = {}
+    name = ""
+    for node in tree.body:
+        match node:
+            case ast.AnnAssign(target=ast.Name(id=name)) | ast.Assign(targets=[ast.Name(id=name)]):
+                pass
+            case ast.Expr(value=ast.Constant(value=str(text))) if name:
+                found[name] = inspect.cleandoc(text)
+    return found
+
+
+def _fields(kind: type[Any]) -> str:
+    docs = _field_docs(kind)
+    rows = [
+        (_code(field.name), _type_name(field.type), _default(field), docs.get(field.name, ""))
+        for field in attrs.fields(kind)
+    ]
+    return _table(("key", "type", "default", "meaning"), rows)
+
+
+def _type_name(kind: object) -> str:
+    text = str(getattr(kind, "__name__", kind)) if isinstance(kind, type) else str(kind)
+    known = {
+        "str": "string",
+        "int": "integer",
+        "float": "number",
+        "bool": "boolean",
+        "Decimal": "number",
+        "AgentStatus": "`active`, `paused`, `stopped`",
+        "OnFailure": "`stop`, `continue`",
+        "Overlap": "`queue`, `join`, `refuse`",
+        "FunctionType": "`read`, `write`, `payable`",
+        "JsonObject": "table",
+        "Json": "any",
+    }
+    name = text.removesuffix(" | None").strip()
+    inner = re.fullmatch(r"tuple\[(\w+), \.\.\.\]", name)
+    if inner:
+        return f"list of {known.get(inner[1], inner[1])}"
+    return known.get(name, name if name.isidentifier() else "table")
+
+
+def _default(field: attrs.Attribute[Any]) -> str:
+    value = field.default
+    if value is attrs.NOTHING:
+        return "required"
+    if isinstance(value, attrs.Factory) or value in (None, "", ()):  # type: ignore[arg-type]
+        return ""
+    if isinstance(value, bool):
+        return _code(str(value).lower())
+    return _code(value)
+
+
+def _events() -> str:
+    docs = _field_docs(model.EventKind)
+    return _table(
+        ("event", "its data"), [(_code(kind.value), docs[kind.name]) for kind in model.EventKind]
+    )
+
+
+# --- settings ------------------------------------------------------------------------------------
+
+
+def _file_keys() -> str:
+    meanings = {
+        "host": "Name or address to listen on; `*`: every address.",
+        "port": "TCP port; `0`: a free one.",
+        "store": "`memory:`, or a SQLite file; a relative path starts from the file's folder.",
+        "language": "`es` or `en`: the language of the texts that clients get.",
+        "drain_timeout": "Seconds that running executions get on a stop.",
+        "chains": "Chain id → RPC URL, or a list of them; the first is used.",
+        "signers": "Name → signer, see below. Names are small letters, digits and `_`.",
+        "limits": "Bounds, see below.",
+        "agents": "Agents, see below.",
+        "contracts": "Contracts, see below.",
+    }
+    rows = [(_code(field.name), meanings[field.name]) for field in attrs.fields(File)]
+    return _table(("key", "meaning"), rows)
+
+
+def _variables() -> str:
+    rows = []
+    for setting, (variables, _) in SCALARS.items():
+        flag = "--" + setting.replace("_", "-")
+        names = ", then ".join(map(_code, variables))
+        rows.append((_code(setting), _code(flag), names, _code(_DEFAULTS[setting])))
+    return _table(("setting", "flag", "environment", "default"), rows)
+
+
+_DEFAULTS: Final = {
+    "host": "localhost",
+    "port": "8765",
+    "store": "zephyrus.db",
+    "language": "es",
+    "drain_timeout": "8",
+}
+
+
+def _flags() -> str:
+    return "\n\n".join(
+        f"### `{name}`\n\n{_arguments(parser)}" for name, parser in _commands(build_parser(), "")
+    )
+
+
+def _commands(
+    parser: argparse.ArgumentParser, prefix: str
+) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    groups = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+    if not groups:
+        yield prefix.strip(), parser
+    for group in groups:
+        for name, command in group.choices.items():
+            yield from _commands(command, f"{prefix} {name}")
+
+
+def _arguments(parser: argparse.ArgumentParser) -> str:
+    rows = []
+    for action in parser._actions:
+        if isinstance(action, argparse._HelpAction):
+            continue
+        name = ", ".join(action.option_strings) or str(action.metavar)
+        if action.option_strings and action.nargs != 0:
+            name += f" {action.metavar or action.dest.upper()}"
+        given = vars(action) | {"default": _shown_default(action)}
+        rows.append((_code(name), (action.help or "") % given))
+    return _table(("argument", "meaning"), rows) if rows else "No arguments."
+
+
+def _shown_default(action: argparse.Action) -> object:
+    """Return the default as it is on a machine without our variables."""
+    return "ws://localhost:8765" if action.dest == "url" else action.default
+
+
+PARTS: Final[dict[str, Callable[[], str]]] = {
+    "errors": _errors,
+    "texts": _texts,
+    "events": _events,
+    "flags": _flags,
+    "variables": _variables,
+    "file-keys": _file_keys,
+    "signer-keys": lambda: _fields(SignerTable),
+    "limit-keys": lambda: _fields(Limits),
+    "agent-keys": lambda: _fields(model.Agent),
+    "component-keys": lambda: _fields(model.Component),
+    "function-keys": lambda: _fields(model.AgentFunction),
+    "parameter-keys": lambda: _fields(model.FunctionParameter),
+    "rule-keys": lambda: _fields(model.Rules),
+    "contract-keys": lambda: _fields(model.Contract),
+}
+"""What each part holds."""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
