@@ -345,20 +345,21 @@ def _check_keys(value: Mapping[Any, object], known: list[str], required: list[st
 
 def _sequence_hook(kind: Any, converter: Converter) -> _Hook:
     item_kind = get_args(kind)[0]
-    make: Callable[[Iterable[Any]], Any] = get_origin(kind)
+    origin: Any = get_origin(kind)
+    make: Callable[[Iterable[Any]], Any] = tuple if origin is Sequence else origin
 
     def hook(value: object, _: object) -> Any:
         if not isinstance(value, list | tuple):
             _expected("a list", value)
-        read = converter.get_structure_hook(item_kind)
-        return make(_item(read, item_kind, index, item) for index, item in enumerate(value))
+        items = enumerate(value)
+        return make(_item(converter, item_kind, index, item) for index, item in items)
 
     return hook
 
 
-def _item(read: _Hook, kind: Any, index: int, value: object) -> Any:
+def _item(converter: Converter, kind: Any, index: int, value: object) -> Any:
     try:
-        return read(value, kind)
+        return converter.structure(value, kind)
     except (_Refusal, InvalidValue, BaseValidationError) as error:
         path, problem, remedy = _explain(error)
         raise _Refusal(problem, remedy, f"[{index}]{path}") from None
@@ -372,7 +373,7 @@ def _is_set(kind: Any) -> bool:
 def _is_sequence(kind: Any) -> bool:
     origin: Any = get_origin(kind)
     args = get_args(kind)
-    return origin in (list, frozenset) or (origin is tuple and args[1:] == (Ellipsis,))
+    return origin in (list, frozenset, Sequence) or (origin is tuple and args[1:] == (Ellipsis,))
 
 
 def _build() -> Converter:

@@ -126,8 +126,8 @@ async def test_a_rejection_waits_for_the_execution_before_it() -> None:
     held = Held()
     async with engine_of({"held": held}) as engine, peer_of(engine) as peer:
         await peer.send(execute("held"))
-        await peer.send("{")
         await soon(held.began.wait())
+        await peer.send("{")
         await settle()
         held.release.set()
         assert await peer.replies(3) == [started("held"), nothing_done("held"), INVALID]
@@ -397,14 +397,15 @@ async def test_a_peer_that_leaves_during_the_acceptance_leaves_no_execution_that
 
 async def test_a_peer_that_takes_nothing_holds_up_nobody_else() -> None:
     async with engine_of({"noop": noop}) as engine, peer_of(engine) as quick:
-        server, client = memory_pair(max_frames=2)
+        server, client = memory_pair(max_frames=1)
         session = asyncio.create_task(_session(server, engine).run())
         await client.send([execute("noop")])
-        await client.send([execute("noop")])
+        await settle()
         await quick.send(execute("noop"))
         assert await quick.replies(2) == [started("noop"), nothing_done("noop")]
-        await client.aclose()
+        client.abort()
         await soon(session)
+        assert await outcomes(engine) == [Outcome.SUCCEEDED]
 
 
 # --- closing -------------------------------------------------------------------------------------
@@ -429,15 +430,18 @@ async def test_a_bug_in_the_engine_ends_the_channel_with_1011_and_an_incident(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     store = BrokenStore()
-    async with engine_of({"noop": noop}, store=store) as engine:
-        async with peer_of(engine) as peer, peer_of(engine) as other:
-            store.broken = True
-            await peer.send(execute("noop"))
-            assert await peer.next() == started("noop")
-            end = await end_of(peer.transport)
-            store.broken = False
-            await other.send(execute("noop"))
-            assert await other.replies(2) == [started("noop"), nothing_done("noop")]
+    async with (
+        engine_of({"noop": noop}, store=store) as engine,
+        peer_of(engine) as peer,
+        peer_of(engine) as other,
+    ):
+        store.broken = True
+        await peer.send(execute("noop"))
+        assert await peer.next() == started("noop")
+        end = await end_of(peer.transport)
+        store.broken = False
+        await other.send(execute("noop"))
+        assert await other.replies(2) == [started("noop"), nothing_done("noop")]
     assert isinstance(end, TransportClosedByPeer)
     (record,) = [record for record in caplog.records if record.name == "zephyrus_exec.session"]
     incident = record.getMessage().rpartition(" ")[2]

@@ -19,6 +19,7 @@ from zephyrus_exec.interfaces.store import (
     Delete,
     ExecutionStore,
     Expect,
+    Forget,
     Keep,
     NewEvent,
     Put,
@@ -51,6 +52,7 @@ writes: st.SearchStrategy[Write] = st.one_of(
     st.builds(Put, kinds, record_keys, versions, bodies, groups, dues),
     st.builds(Keep, kinds, record_keys, bodies),
     st.builds(Delete, kinds, record_keys, versions),
+    st.builds(Forget, streams),
 )
 expectations = st.builds(Expect, kinds, record_keys, versions)
 commits = st.tuples(st.lists(writes, max_size=4), st.lists(expectations, max_size=2), st.booleans())

@@ -108,6 +108,7 @@ def test_nothing_is_coerced(field: str, value: object, problem: str) -> None:
 
 @pytest.mark.parametrize("value", ["false", 0, 1, None])
 def test_only_true_and_false_are_booleans(value: object) -> None:
+    assert structure({"name": "f", "enabled": False}, AgentFunction).enabled is False
     field, problem, remedy = refusal({"name": "f", "enabled": value}, AgentFunction)
     assert (field, remedy) == ("$.enabled", "write true or false")
     assert problem.startswith("must be true or false, not ")
@@ -339,7 +340,7 @@ def test_every_field_is_written_in_the_order_of_its_declaration() -> None:
 
 class OtherMapping(Mapping[str, Json]):
     def __getitem__(self, key: str) -> Json:
-        return {"b": 1, "a": (2,)}[key]
+        return 1 if key == "b" else (2,)
 
     def __iter__(self) -> Iterator[str]:
         return iter(("b", "a"))

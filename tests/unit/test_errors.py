@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Callable
 
 import pytest
 
@@ -45,7 +46,7 @@ def test_an_error_says_its_own_code_and_whether_to_retry(kind: type[ZephyrusErro
 @pytest.mark.parametrize("kind", OURS, ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("again", [lambda e: pickle.loads(pickle.dumps(e)), copy.copy])
 def test_an_error_survives_being_pickled_and_copied(
-    kind: type[ZephyrusError], again: type[ZephyrusError]
+    kind: type[ZephyrusError], again: Callable[[ZephyrusError], ZephyrusError]
 ) -> None:
     error = kind("what happened", agent_id="a", gas=1, ok=None)
     other = again(error)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from typing import TypeVar
+from typing import Any
 
 from ..interfaces.clock import Clock
-
-T = TypeVar("T")
 
 
 class SystemClock(Clock):
@@ -30,7 +28,7 @@ class SystemClock(Clock):
         await asyncio.sleep(max(0.0, when - self.now()))
 
 
-async def wait_until(clock: Clock, when: float, future: asyncio.Future[T]) -> None:
+async def wait_until(clock: Clock, when: float, future: asyncio.Future[Any]) -> None:
     """Return once the future is done, and at `when` at the latest; the future stays as it is.
 
     Args:
@@ -39,8 +37,9 @@ async def wait_until(clock: Clock, when: float, future: asyncio.Future[T]) -> No
         future: What is waited for.
     """
     alarm = asyncio.ensure_future(clock.sleep_until(when))
+    either: set[asyncio.Future[Any]] = {alarm, future}
     try:
-        await asyncio.wait({alarm, future}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     finally:
         alarm.cancel()
 

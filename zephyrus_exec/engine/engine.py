@@ -241,6 +241,7 @@ class ExecutionEngine:
             len(self._running),
         )
         for execution in list(self._running.values()):
+            execution.ended = True
             for task in (execution.task, execution.abandoned):
                 if task is not None:
                     task.cancel()
@@ -380,9 +381,10 @@ class ExecutionEngine:
         self._idle.clear()
 
     def _leave(self, execution: RunningExecution) -> None:
+        if self._running.pop(execution.id, None) is None:
+            return  # it was left behind
         if execution.alarm is not None:
             execution.alarm.cancel()
-        del self._running[execution.id]
         siblings = self._of_agent[execution.agent.id]
         siblings.remove(execution)
         if not siblings:

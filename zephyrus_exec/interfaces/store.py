@@ -35,6 +35,13 @@ class Append:
 
 
 @frozen
+class Forget:
+    """Remove a stream with all its events. Always holds; forgetting what is not there is fine."""
+
+    stream: str
+
+
+@frozen
 class Put:
     """Write a record. Holds if its version is `version`; afterwards that is `version + 1`."""
 
@@ -77,7 +84,7 @@ class Expect:
     version: int
 
 
-Write: TypeAlias = Append | Put | Keep | Delete
+Write: TypeAlias = Append | Forget | Put | Keep | Delete
 
 
 @frozen

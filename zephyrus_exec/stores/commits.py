@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import StoreConflict, StoreError, StoreUnavailable
-from ..interfaces.store import Append, Put, Write
+from ..interfaces.store import Append, Forget, Put, Write
 
 
 def check_shape(writes: Sequence[Write]) -> None:
@@ -16,7 +16,7 @@ def check_shape(writes: Sequence[Write]) -> None:
     """
     places: set[str | tuple[str, str]] = set()
     for write in writes:
-        if isinstance(write, Append):
+        if isinstance(write, Append | Forget):
             places.add(write.stream)
             continue
         places.add((write.kind, write.key))

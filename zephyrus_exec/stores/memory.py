@@ -10,6 +10,7 @@ from ..interfaces.store import (
     Delete,
     ExecutionStore,
     Expect,
+    Forget,
     Keep,
     Put,
     Record,
@@ -59,6 +60,8 @@ class MemoryStore(ExecutionStore):
         for condition in expect:
             self._require(condition)
         for write in writes:
+            if isinstance(write, Forget):
+                continue
             if not isinstance(write, Append):
                 self._require(write)
             elif self._events.head(write.stream) != write.seq - 1:
@@ -128,6 +131,9 @@ class MemoryStore(ExecutionStore):
     def _apply(self, write: Write) -> int:
         if isinstance(write, Append):
             return self._events.append(write)
+        if isinstance(write, Forget):
+            self._events.forget(write.stream)
+            return 0
         place = (write.kind, write.key)
         old = self._records.get(place)
         if isinstance(write, Put):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from itertools import islice
 from operator import attrgetter
 
 from ..interfaces.store import Append
@@ -14,13 +15,18 @@ _position = attrgetter("position")
 class EventLog:
     """Every event, reachable by stream and by position.
 
-    Nothing here takes positions for list indices, so that a stream may be left out one day.
+    What is forgotten leaves its stream at once, and the order of commits when it is half of that:
+    so forgetting costs no search.
     """
+
+    _SMALL = 1024
 
     def __init__(self) -> None:
         self._streams: dict[str, list[Event]] = {}
         self._all: list[Event] = []
         self._head = 0
+        self._forgotten: set[int] = set()
+        """Positions that are still in the order of commits, though their events are forgotten."""
 
     def head(self, stream: str) -> int:
         """Return the number of the stream's last event; 0 where there is none."""
@@ -45,6 +51,14 @@ class EventLog:
         self._head = position
         return position
 
+    def forget(self, stream: str) -> None:
+        """Drop a stream."""
+        dropped = self._streams.pop(stream, [])
+        self._forgotten.update(event.position for event in dropped)
+        if len(self._forgotten) > max(self._SMALL, len(self._all) // 2):
+            self._all = [event for event in self._all if event.position not in self._forgotten]
+            self._forgotten.clear()
+
     def read(self, stream: str, after: int, limit: int) -> list[Event]:
         """Return at most `limit` events of the stream with `seq > after`."""
         events = self._streams.get(stream)
@@ -56,4 +70,7 @@ class EventLog:
     def tail(self, position: int, limit: int) -> list[Event]:
         """Return at most `limit` events of all streams after `position`."""
         start = bisect_right(self._all, position, key=_position)
-        return self._all[start : start + limit]
+        if not self._forgotten:
+            return self._all[start : start + limit]
+        kept = (e for e in islice(self._all, start, None) if e.position not in self._forgotten)
+        return list(islice(kept, limit))

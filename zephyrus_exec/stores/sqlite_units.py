@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 from attrs import define, frozen
 
 from ..errors import StoreConflict, StoreError
-from ..interfaces.store import Append, Delete, Expect, Keep, Put, Write
+from ..interfaces.store import Append, Delete, Expect, Forget, Keep, Put, Write
 from .commits import record_conflict, stream_conflict
 from .sqlite_connection import rolled_back_on_error
 from .sqlite_errors import UNSTORABLE, Locked, commit_failed, is_busy, unavailable, unstorable
@@ -25,6 +25,7 @@ _APPEND_FIRST: Final = """
     WHERE (SELECT coalesce(max(seq), 0) FROM zx_event WHERE stream = ?1) = ?2 - 1"""
 _APPEND_NEXT: Final = """
     INSERT INTO zx_event (stream, seq, at, kind, body, schema) VALUES (?, ?, ?, ?, ?, ?)"""
+_FORGET: Final = "DELETE FROM zx_event WHERE stream = ?"
 _VERSION: Final = "SELECT version FROM zx_record WHERE kind = ? AND key = ?"
 _INSERT: Final = """
     INSERT INTO zx_record (kind, key, version, body, grp, due) VALUES (?, ?, 1, ?, ?, ?)
@@ -133,6 +134,8 @@ def _write(connection: sqlite3.Connection, write: Write | Probe) -> int:
         return _append(connection, write)
     if isinstance(write, Put):
         _put(connection, write)
+    elif isinstance(write, Forget):
+        connection.execute(_FORGET, (write.stream,))
     elif isinstance(write, Keep):
         connection.execute(_INSERT, (write.kind, write.key, write.body, "", None))
     elif isinstance(write, Delete):

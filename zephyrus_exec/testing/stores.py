@@ -24,6 +24,7 @@ from ..interfaces.store import (
     Delete,
     ExecutionStore,
     Expect,
+    Forget,
     Keep,
     NewEvent,
     Put,
@@ -233,6 +234,29 @@ class StoreConformance(ABC):
             await store.commit([Delete("k", "a", 0)])
             with pytest.raises(StoreConflict):
                 await store.commit([Delete("k", "a", 1)])
+
+    async def test_forget_removes_a_stream_and_no_other(self, tmp_path: Path) -> None:
+        """Afterwards the stream begins anew at 1, but no position is given twice."""
+        async with self.opened(tmp_path) as store:
+            await store.commit(
+                [Append("a", 1, new_events("x", "y")), Append("b", 1, new_events("z"))]
+            )
+            last = (await store.tail(0))[-1].position
+            await store.commit([Forget("a"), Forget("never was")])
+            assert await store.read("a") == []
+            assert places(await store.tail(0)) == [("b", 1)]
+            assert await store.commit([Append("a", 1, new_events("again"))]) > last
+            assert places(await store.tail(0)) == [("b", 1), ("a", 1)]
+
+    async def test_forget_stands_or_falls_with_its_commit(self, tmp_path: Path) -> None:
+        """A conflict beside it keeps the stream."""
+        async with self.opened(tmp_path) as store:
+            await store.commit([Append("a", 1, new_events("x"))])
+            with pytest.raises(StoreConflict):
+                await store.commit([Forget("a"), Delete("k", "missing", 7)])
+            assert places(await store.read("a")) == [("a", 1)]
+            with pytest.raises(StoreError):
+                await store.commit([Forget("a"), Append("a", 2, new_events("y"))])
 
     async def test_expect_is_a_condition_without_a_write(self, tmp_path: Path) -> None:
         """It holds at the record's version, or at 0 where there is none."""

@@ -15,6 +15,7 @@ from tests.unit.evm.scripted_node import (
     Failure,
     Http,
     Silence,
+    block,
     chain_on,
     chain_with,
     scripted_node,
@@ -156,3 +157,9 @@ async def test_the_provider_serves_web3_itself() -> None:
         web3 = AsyncWeb3(provider)
         assert await web3.eth.get_balance(AsyncWeb3.to_checksum_address(ADDRESS)) == 10**18
         await provider.disconnect()
+
+
+async def test_a_wide_reply_is_not_taken_for_a_deep_one() -> None:
+    wide = block(transactions=[{"input": '[[{"\\"[['}] * 1000)
+    async with chain_with(eth_getBlockByNumber=wide) as (chain, _):
+        assert (await chain.head()).number == 16

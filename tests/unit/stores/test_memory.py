@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Coroutine
 from typing import Any
 
 from zephyrus_exec.interfaces.store import Append, NewEvent, Put
+from zephyrus_exec.model import Event
 from zephyrus_exec.stores.memory import MemoryStore
+from zephyrus_exec.stores.memory_events import EventLog
 
 
 def run_without_loop(work: Coroutine[Any, Any, Any]) -> Any:
@@ -34,3 +37,16 @@ def test_no_method_suspends() -> None:
 def test_it_says_that_it_forgets() -> None:
     store = MemoryStore(epoch="e")
     assert (store.epoch, store.durable, store.description) == ("e", False, "memory")
+
+
+def test_streams_forgotten_one_by_one_do_not_pile_up() -> None:
+    """Of 5,000 streams forgotten soon after they came, fewer than half are still held."""
+    log = EventLog()
+    held: list[weakref.ref[Event]] = []
+    for number in range(5000):
+        log.append(Append(f"s{number}", 1, (NewEvent(0.0, "x", "{}"),)))
+        held.append(weakref.ref(log.read(f"s{number}", 0, 1)[0]))
+        log.forget(f"s{number - 10}")
+    assert len(log.tail(0, 10_000)) == 10
+    assert log.tail(0, 1)[0].stream == "s4990"
+    assert sum(event() is not None for event in held) < 2500
