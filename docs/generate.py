@@ -165,6 +165,10 @@ def _type_name(kind: object) -> str:
         "FunctionType": "`read`, `write`, `payable`",
         "JsonObject": "table",
         "Json": "any",
+        "Component": "table",
+        "AgentFunction": "functions",
+        "FunctionParameter": "parameters",
+        "Rules": "table",
     }
     name = text.removesuffix(" | None").strip()
     inner = re.fullmatch(r"tuple\[(\w+), \.\.\.\]", name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from functools import cache
 from pathlib import Path
@@ -12,7 +13,7 @@ from eth_utils.address import to_canonical_address, to_checksum_address
 from eth_utils.crypto import keccak
 
 from zephyrus_exec.evm import EvmChain
-from zephyrus_exec.interfaces.chain import Call
+from zephyrus_exec.interfaces.chain import Call, Receipt
 from zephyrus_exec.interfaces.signer import Signer
 from zephyrus_exec.model import Contract, FunctionType
 
@@ -41,6 +42,16 @@ async def reset(chain: EvmChain) -> None:
     await chain._request("anvil_reset", [])
 
 
+async def settled(chain: EvmChain, transaction_hash: str, *, sender: str) -> Receipt:
+    """Return the receipt as soon as the node has it: it mines after it has answered."""
+    async with asyncio.timeout(10):
+        while True:
+            view = await chain.lookup([transaction_hash], sender=sender)
+            if transaction_hash in view.receipts:
+                return view.receipts[transaction_hash]
+            await asyncio.sleep(0.01)
+
+
 async def deploy_kitchen(chain: EvmChain, signer: Signer, *, mining: bool = False) -> Contract:
     """Create the test contract with a transaction built, signed and decoded by our own code.
 
@@ -65,7 +76,7 @@ async def deploy_kitchen(chain: EvmChain, signer: Signer, *, mining: bool = Fals
     await chain.broadcast(signed.raw)
     if mining:
         await mine(chain)
-    view = await chain.lookup([signed.hash], sender=signer.address)
-    assert view.receipts[signed.hash].success
+    receipt = await settled(chain, signed.hash, sender=signer.address)
+    assert receipt.success
     slot = rlp.encode([to_canonical_address(signer.address), account.nonce])
     return kitchen_contract(to_checksum_address(keccak(slot)[12:]), chain.chain_id)

@@ -88,3 +88,10 @@ async def _url(output: asyncio.StreamReader, lines: list[str]) -> str:
 async def _read_on(output: asyncio.StreamReader, lines: list[str]) -> None:
     while line := (await output.readline()).decode():
         lines.append(line)
+
+
+def resident_bytes(pid: int) -> int:
+    """Return how much memory a process holds; Linux only."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    (line,) = [line for line in status.splitlines() if line.startswith("VmRSS:")]
+    return int(line.split()[1]) * 1024

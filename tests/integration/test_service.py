@@ -133,13 +133,18 @@ async def test_leaving_waits_for_what_ends_in_time() -> None:
 
 async def test_an_error_in_the_hosts_block_closes_everything_too() -> None:
     engine = engine_of({"noop": noop})
-    with pytest.raises(ZeroDivisionError):
+    urls: list[str] = []
+
+    async def host() -> None:
         async with serve(engine, **LOOPBACK) as service:
-            url = service.addresses[0]
+            urls.extend(service.addresses)
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await host()
     assert not engine.running
     with pytest.raises(TransportBroken):
-        await ask(url, "noop")
+        await ask(urls[0], "noop")
 
 
 # --- listening -----------------------------------------------------------------------------------

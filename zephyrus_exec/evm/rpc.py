@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -90,6 +91,7 @@ class HttpProvider(AsyncHTTPProvider):
         """Close every connection."""
         if self._session is not None:
             await self._session.close()
+            await asyncio.sleep(0)  # the loop closes the sockets in its next turn
 
     def _open(self) -> ClientSession:
         return ClientSession(

@@ -15,7 +15,7 @@ from .references import Missing, Path, Reference, walk
 AGENT_FIELDS: Final = ("id", "name", "description", "owner", "status", "contract_id", "gas_limit")
 CONTRACT_FIELDS: Final = ("id", "address", "chain_id", "name", "type")
 RESULT_FIELDS: Final = ("result", "success", "transaction_hash", "block_number", "gas_used")
-"""What may be asked of an earlier step. Only `result` goes deeper."""
+"""What may be asked of an earlier step."""
 
 _OF_TRANSACTIONS: Final = ("transaction_hash", "gas_used")
 
@@ -62,8 +62,10 @@ class Sources:
         name, field, rest = str(path[0]), path[1], path[2:]
         if name not in earlier:
             raise Missing(f"no step {name!r} comes before this one")
-        if field not in RESULT_FIELDS:
-            raise Missing(f"a step has {', '.join(RESULT_FIELDS)}")
+        if field not in RESULT_FIELDS or (rest and field != "result"):
+            raise Missing(
+                f"a step has {', '.join(RESULT_FIELDS)}, of which only result goes deeper"
+            )
         self._check_shape(earlier[name], field, rest)
         if name not in self.done:
             raise NotYet

@@ -28,6 +28,7 @@ CONTRACTS = (
 )
 
 
+@pytest.mark.asyncio
 class RepositoryConformance(ABC):
     """Subclass it, give a repository, and pytest runs these on it."""
 
