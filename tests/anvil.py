@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 import pytest
 from attrs import frozen
@@ -46,7 +46,7 @@ def anvil_binary() -> str | None:
     return next((one for one in found if one), None)
 
 
-def skip_or_fail(reason: str) -> Any:
+def skip_or_fail(reason: str) -> NoReturn:
     """Skip the test on a machine without the tool; fail where CI promises that it is there."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason)

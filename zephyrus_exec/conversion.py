@@ -120,6 +120,20 @@ def structure(data: object, kind: type[T]) -> T:
         raise _refused("$" + path, problem, remedy) from None
 
 
+def as_json(value: object) -> Json:
+    """Return the value as a copy in plain lists and dicts, once it is sure to be JSON.
+
+    Unlike `dumps` this looks at keys and depth too, so that what it returns can be read back by
+    `structure` wherever the model allows free JSON.
+
+    Raises:
+        InvalidValue: It is no JSON, or nested deeper than `MAX_DEPTH`.
+    """
+    kind: Any = Json
+    data: Json = structure(value, kind)
+    return data
+
+
 class _Refusal(Exception):
     """Inside this module: a value breaks its schema at `path` below the value at hand."""
 

@@ -302,6 +302,12 @@ class NoCodeAtAddress(InvocationError):
     code = "no_code_at_address"
 
 
+class UnexpectedResult(InvocationError):
+    """What the contract returned does not fit its ABI. Details: `function`, `chain_id`."""
+
+    code = "unexpected_result"
+
+
 class ChainUnavailable(InvocationError):
     """The node cannot be reached, or answered nonsense. Details: `chain_id`."""
 

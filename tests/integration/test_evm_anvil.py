@@ -136,7 +136,8 @@ async def test_a_simulated_write_tells_what_it_would_return(world: World) -> Non
 
 
 async def test_a_tuple_is_written(world: World) -> None:
-    order = {**ORDER, "lines": [{"sku": 1, "amount": 5}, {"sku": 2, "amount": "6"}]}
+    lines: Json = [{"sku": 1, "amount": 5}, {"sku": 2, "amount": "6"}]
+    order: JsonObject = {**ORDER, "lines": lines}
     await world.send(world.call("store", {"order": order}, kind=WRITE))
     assert await world.read("count") == "11"
 

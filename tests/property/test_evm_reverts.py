@@ -6,11 +6,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.kitchen import kitchen
+from zephyrus_exec.evm.abi import selector
 from zephyrus_exec.evm.reverts import (
     MAX_DATA_BYTES,
     MAX_REASON_CHARACTERS,
     call_reverted,
-    selector,
 )
 from zephyrus_exec.interfaces.chain import Call
 from zephyrus_exec.model import FunctionType, Json, JsonObject

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from attrs import frozen
 
-from zephyrus_exec.conversion import MAX_DEPTH, dumps, quote, structure, unstructure
+from zephyrus_exec.conversion import MAX_DEPTH, as_json, dumps, quote, structure, unstructure
 from zephyrus_exec.errors import InvalidValue
 from zephyrus_exec.model import (
     Action,
@@ -305,7 +305,13 @@ def test_a_cycle_is_refused() -> None:
 
 
 def test_the_deepest_allowed_value_is_taken() -> None:
-    assert structure(nested(MAX_DEPTH), Json) == nested(MAX_DEPTH)  # type: ignore[arg-type]
+    assert as_json(nested(MAX_DEPTH)) == nested(MAX_DEPTH)
+
+
+@pytest.mark.parametrize("value", [nested(MAX_DEPTH + 1), {1: 2}, object(), float("nan")])
+def test_what_could_not_be_read_back_is_no_json(value: object) -> None:
+    with pytest.raises(InvalidValue):
+        as_json(value)
 
 
 def test_an_object_is_asked_for_where_only_an_object_will_do() -> None:

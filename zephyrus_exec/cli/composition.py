@@ -130,13 +130,13 @@ async def open_sqlite(path: Path) -> AsyncIterator[ExecutionStore]:
 
 
 def _chain(chain_id: int, urls: tuple[str, ...]) -> Chain:
-    from ..evm.chain import EvmChain
+    from ..evm import EvmChain
 
     return EvmChain(chain_id, urls)
 
 
 async def _signer(settings: SignerSettings) -> Signer:
-    from ..evm.signers import KeySigner, KeystoreSigner
+    from ..evm import KeySigner, KeystoreSigner
 
     if isinstance(settings, KeystoreSettings):
         return await KeystoreSigner.open(settings.path, password=settings.password)

@@ -10,12 +10,12 @@ from statistics import median_low
 from typing import Final, TypeVar
 
 from ..errors import (
-    ChainUnavailable,
     ConfigurationError,
     InsufficientFunds,
     InvalidArguments,
     NoCodeAtAddress,
     TransactionRejected,
+    UnexpectedResult,
 )
 from ..interfaces.chain import (
     Account,
@@ -202,7 +202,7 @@ class EvmChain(Chain):
         try:
             return decode_outputs(call.abi, data)
         except BadData:
-            raise ChainUnavailable(
+            raise UnexpectedResult(
                 f"what {call.function} returned does not fit the contract's ABI; "
                 "check the outputs there, and the contract's address",
                 chain_id=self.chain_id,

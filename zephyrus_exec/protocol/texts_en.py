@@ -109,6 +109,10 @@ _ERRORS: Final[Mapping[str, tuple[str, ...]]] = {
         "There is no contract at {address}",
         "There is no contract at that address",
     ),
+    "unexpected_result": (
+        "What {function} returned does not fit the contract's ABI",
+        "What the contract returned does not fit its ABI",
+    ),
     "chain_unavailable": (
         "Chain {chain_id} is not available; try again later",
         "The chain is not available; try again later",

@@ -114,6 +114,10 @@ _ERRORS: Final[Mapping[str, tuple[str, ...]]] = {
         "No hay ningún contrato en {address}",
         "No hay ningún contrato en esa dirección",
     ),
+    "unexpected_result": (
+        "Lo que devolvió {function} no corresponde al ABI del contrato",
+        "Lo que devolvió el contrato no corresponde a su ABI",
+    ),
     "chain_unavailable": (
         "La cadena {chain_id} no está disponible; inténtelo más tarde",
         "La cadena no está disponible; inténtelo más tarde",

@@ -139,13 +139,14 @@ def _bytes(answer: Answer, request_id: int) -> bytes:
         error = {"code": answer.code, "message": answer.message, "data": answer.data}
         answer = Http(json.dumps({"jsonrpc": "2.0", "id": request_id, "error": error}).encode())
     elif not isinstance(answer, Http):
-        reply = {"jsonrpc": "2.0", "id": request_id, "result": answer}
-        answer = Http(json.dumps(reply).encode())
+        result = {"jsonrpc": "2.0", "id": request_id, "result": answer}
+        answer = Http(json.dumps(result).encode())
+    reply: Http = answer
     head = (
-        f"HTTP/1.1 {answer.status}\r\nContent-Type: {answer.content_type}\r\n{answer.headers}"
-        f"Content-Length: {len(answer.body)}\r\n\r\n"
+        f"HTTP/1.1 {reply.status}\r\nContent-Type: {reply.content_type}\r\n{reply.headers}"
+        f"Content-Length: {len(reply.body)}\r\n\r\n"
     )
-    return head.encode() + answer.body
+    return head.encode() + reply.body
 
 
 async def _request(reader: asyncio.StreamReader) -> bytes:

@@ -32,7 +32,7 @@ from zephyrus_exec.errors import (
     TransactionRejected,
 )
 from zephyrus_exec.evm import EvmChain
-from zephyrus_exec.evm.reverts import selector
+from zephyrus_exec.evm.abi import selector
 from zephyrus_exec.interfaces.chain import Call, Fees
 from zephyrus_exec.model import AgentFunction, FunctionType, Json
 

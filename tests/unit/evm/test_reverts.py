@@ -6,6 +6,7 @@ import pytest
 from eth_abi.abi import encode
 
 from tests.kitchen import kitchen
+from zephyrus_exec.evm.abi import selector
 from zephyrus_exec.evm.reverts import (
     MAX_DATA_BYTES,
     MAX_REASON_CHARACTERS,
@@ -13,7 +14,6 @@ from zephyrus_exec.evm.reverts import (
     call_reverted,
     decode_revert,
     printable,
-    selector,
 )
 from zephyrus_exec.interfaces.chain import Call
 from zephyrus_exec.model import FunctionType, JsonObject

@@ -147,7 +147,8 @@ async def test_errors_keep_whatever_shape_they_have() -> None:
 
 def test_web3_neither_repeats_requests_nor_follows_contracts_elsewhere() -> None:
     provider = HttpProvider("http://127.0.0.1:1", request_timeout=1)
-    assert provider.exception_retry_configuration is None
+    retries: object = provider.exception_retry_configuration
+    assert retries is None
     assert provider.global_ccip_read_enabled is False
 
 

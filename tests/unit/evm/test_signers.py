@@ -26,7 +26,11 @@ HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 @pytest.fixture(scope="module")
 def keystore(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path: Path = tmp_path_factory.mktemp("secret-folder") / "wallet.json"
-    path.write_text(json.dumps(Account.encrypt(KEYS[0], PASSWORD, kdf="scrypt", iterations=2)))
+    path.write_text(
+        json.dumps(
+            Account.encrypt(bytes.fromhex(KEYS[0][2:]), PASSWORD, kdf="scrypt", iterations=2)
+        )
+    )
     return path
 
 

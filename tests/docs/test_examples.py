@@ -1,0 +1,312 @@
+"""The examples run as their user would run them, and the README's outputs are what comes out."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from attrs import frozen
+
+from tests.anvil import skip_or_fail
+from tests.integration.processes import PATIENCE, ServerProcess, server
+from zephyrus_exec import (
+    Agent,
+    Component,
+    ExecutionEngine,
+    MemoryRepository,
+    MemoryStore,
+    RunContext,
+    Service,
+    serve,
+)
+from zephyrus_exec.client import connect
+from zephyrus_exec.demo import IDLE_AGENT, MINTING_AGENT, REVERTING_AGENT
+from zephyrus_exec.protocol.messages import Completed, Reply
+
+from .markdown import ROOT, blocks
+
+EXAMPLES = ROOT / "examples"
+CLIENT = str(EXAMPLES / "websocket_execution_client.py")
+
+
+@frozen
+class Done:
+    """What became of a command."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+async def run(*command: str, **environ: str) -> Done:
+    """Run a command to its end."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", "PYTHONUTF8": "1", **environ},
+    )
+    try:
+        async with asyncio.timeout(PATIENCE):
+            stdout, stderr = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return Done(process.returncode or 0, stdout.decode(), stderr.decode())
+
+
+async def client(url: str, *arguments: str) -> Done:
+    """Run the example client against a server."""
+    return await run(sys.executable, "-W", "error", CLIENT, *arguments, WS_URL=url)
+
+
+@asynccontextmanager
+async def demo(*options: str) -> AsyncIterator[ServerProcess]:
+    """Run the demo's server in a process of its own."""
+    command = ("-m", "zephyrus_exec", "serve", "--demo", "--host", "127.0.0.1", "--port", "0")
+    environ = {name: text for name, text in os.environ.items() if not _ours(name)}
+    async with server(*command, *options, env={**environ, "PYTHONUTF8": "1"}) as running:
+        yield running
+
+
+def _ours(variable: str) -> bool:
+    return variable == "PORT" or variable.startswith(("WS_", "ZEPHYRUS_"))
+
+
+async def execute(url: str, agent_id: str) -> list[Reply]:
+    """Return every reply to one request."""
+    async with connect(url) as connection:
+        return [reply async for reply in connection.execute(agent_id)]
+
+
+# --- the client ----------------------------------------------------------------------------------
+
+
+async def fail(context: RunContext) -> None:
+    raise ValueError("a bug")
+
+
+async def short(context: RunContext) -> str:
+    return "hecho"
+
+
+async def nothing(context: RunContext) -> None:
+    return None
+
+
+@asynccontextmanager
+async def service() -> AsyncIterator[Service]:
+    """Serve three coroutine agents from this process."""
+    runners = {"fail": fail, "short": short, "nothing": nothing}
+    agents = MemoryRepository(Agent(name, runner=Component(name)) for name in runners)
+    engine = ExecutionEngine(
+        agents=agents, contracts=agents, store=MemoryStore(), runners=runners
+    )
+    async with serve(engine, host="127.0.0.1", port=0) as running:
+        yield running
+
+
+async def test_the_client_without_an_argument_executes_the_seeds_agent() -> None:
+    async with demo() as running:
+        done = await client(running.url)
+    assert (done.code, done.stderr) == (0, "")
+    assert f"Iniciando ejecución del agente {MINTING_AGENT}" in done.stdout
+    assert "Ejecución completada: 2 acciones" in done.stdout
+    assert "1. balanceOf: Saldo antes de acuñar" in done.stdout
+    assert "transacción en el bloque 2" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("agent_id", "code", "said"),
+    [
+        ("short", 0, "Ejecución completada: 1 acción"),
+        ("nothing", 0, "No se ejecutó ninguna acción durante el ciclo"),
+        ("fail", 1, "La ejecución falló: El agente falló por un error interno"),
+        ("nobody", 1, "La ejecución falló: Agente no encontrado: nobody"),
+        ("x" * 257, 1, "Solicitud rechazada: Se requiere agent_id para la ejecución"),
+    ],
+)
+async def test_the_client_tells_each_end_by_text_and_exit_code(
+    agent_id: str, code: int, said: str
+) -> None:
+    async with service() as running:
+        done = await client(running.addresses[0], agent_id)
+    assert (done.code, done.stderr) == (code, "")
+    assert said in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("url", "arguments", "said"),
+    [
+        ("ws://127.0.0.1:1", (), "no se pudo conectar a ws://127.0.0.1:1"),
+        ("http://localhost", (), "http://localhost no es una dirección WebSocket"),
+        ("ws://127.0.0.1:1", ("one", "two"), "uso: websocket_execution_client.py [AGENT_ID]"),
+    ],
+)
+async def test_the_client_explains_why_there_is_no_connection(
+    url: str, arguments: Sequence[str], said: str
+) -> None:
+    done = await client(url, *arguments)
+    assert done.code == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+async def test_the_client_knows_nothing_of_this_library() -> None:
+    assert "zephyrus_exec" not in Path(CLIENT).read_text(encoding="utf-8")
+
+
+# --- the host ------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.name == "nt", reason="stops the host by SIGINT")
+async def test_the_host_serves_its_agents_and_keeps_their_journal(tmp_path: Path) -> None:
+    journal = str(tmp_path / "journal.db")
+    environ = {**os.environ, "WS_PORT": "0"}
+    async with server(str(EXAMPLES / "embed.py"), journal, env=environ) as host:
+        _, first = await execute(host.url, "restock")
+        _, second = await execute(host.url, "report")
+        host.process.send_signal(signal.SIGINT)
+        assert await host.exit_code() == 0
+    assert isinstance(first, Completed)
+    assert [item["parameters"] for item in first.results] == [
+        {"item": "nuts"},
+        {"item": "washers"},
+    ]
+    assert isinstance(second, Completed)
+    assert host.stderr[-1] == "stopped\n"
+    listing = await run(
+        sys.executable, "-m", "zephyrus_exec", "executions", "list", "--store", journal, "--json"
+    )
+    assert [line.count('"succeeded"') for line in listing.stdout.splitlines()] == [1, 1, 1]
+
+
+# --- the file ------------------------------------------------------------------------------------
+
+
+async def test_the_files_agents_run_beside_those_of_the_demo() -> None:
+    async with demo("--config", str(EXAMPLES / "agents.toml")) as running:
+        replies = [await execute(running.url, agent) for agent in ("treasurer", "auditor")]
+    treasurer, auditor = (every[-1] for every in replies)
+    assert isinstance(treasurer, Completed)
+    assert [item["function_name"] for item in treasurer.results] == ["mint", "balanceOf", "approve"]
+    approved = treasurer.results[2]["parameters"]
+    assert isinstance(approved, dict)
+    assert approved["amount"] == "1000000000000000000"
+    assert isinstance(auditor, Completed)
+    assert auditor.results[0]["result"] == "1000000000000000000"
+
+
+async def test_the_tutorials_file_runs_on_the_demo(tmp_path: Path) -> None:
+    text = next(one.text for one in blocks(ROOT / "docs" / "tutorial.md", "toml"))
+    file = tmp_path / "my-agents.toml"
+    file.write_text(text, encoding="utf-8")
+    async with demo("--config", str(file)) as running:
+        last = (await execute(running.url, "my-first"))[-1]
+    assert isinstance(last, Completed)
+    assert [item["result"] for item in last.results][1] == "7"
+
+
+# --- JavaScript ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def node() -> Sequence[str]:
+    """A JavaScript engine with the WebSocket that browsers have: Node 20.10 and newer."""
+    program = shutil.which("node")
+    if program is None:
+        skip_or_fail("node is missing: install Node 20.10 or newer")
+        raise AssertionError
+    return program, "--experimental-websocket", "--no-warnings"
+
+
+async def test_the_readmes_javascript_gets_the_results(
+    node: Sequence[str], tmp_path: Path
+) -> None:
+    (shown,) = blocks(ROOT / "README.md", "javascript")
+    async with demo() as running:
+        script = tmp_path / "page.js"
+        text = shown.text.replace("ws://localhost:8765", running.url)
+        script.write_text(text, encoding="utf-8")
+        done = await run(*node, str(script))
+    assert (done.code, done.stderr) == (0, "")
+    assert f"Iniciando ejecución del agente {MINTING_AGENT}" in done.stdout
+    assert "2 actions:" in done.stdout
+
+
+_PAGE = """
+const element = () => ({ textContent: '', value: '', disabled: false });
+const elements = { agent: element(), execute: element(), status: element(), results: element() };
+elements.agent.value = process.argv[3];
+globalThis.document = { getElementById: (id) => elements[id] };
+globalThis.location = { search: '?' + process.argv[2] };
+SCRIPT
+elements.execute.onclick();
+process.on('exit', () => {
+  console.log(elements.status.textContent);
+  console.log(elements.results.textContent);
+  console.log(elements.execute.disabled);
+});
+"""
+"""As much of a browser as the page's script needs."""
+
+
+@pytest.mark.parametrize(
+    ("agent_id", "status"),
+    [
+        (MINTING_AGENT, "Ejecución completada, acciones: 2"),
+        (IDLE_AGENT, "Ejecución completada, acciones: 0"),
+        (REVERTING_AGENT, "La ejecución falló: La acción 1"),
+        ("", "Error: Se requiere agent_id para la ejecución"),
+    ],
+)
+async def test_the_pages_script_shows_each_end(
+    node: Sequence[str], tmp_path: Path, agent_id: str, status: str
+) -> None:
+    page = (EXAMPLES / "browser.html").read_text(encoding="utf-8")
+    found = re.search(r"<script>(.*)</script>", page, re.DOTALL)
+    assert found is not None
+    script = tmp_path / "page.js"
+    script.write_text(_PAGE.replace("SCRIPT", found[1]), encoding="utf-8")
+    async with demo() as running:
+        done = await run(*node, str(script), running.url, agent_id)
+    assert (done.code, done.stderr) == (0, "")
+    assert done.stdout.startswith(status)
+    assert done.stdout.endswith("false\n")
+
+
+# --- outputs -------------------------------------------------------------------------------------
+
+
+def _comparable(text: str) -> list[str]:
+    """Return the lines without what differs from run to run."""
+    text = re.sub(r"ws://127\.0\.0\.1:\d+", "ws://ADDRESS", text)
+    text = re.sub(r"transaction 0x[0-9a-f]{64}", "transaction HASH", text)
+    return [line.rstrip() for line in text.splitlines()]
+
+
+async def test_the_demo_prints_what_the_readme_shows() -> None:
+    shown = _comparable(blocks(ROOT / "README.md", "text")[0].text)
+    done = await run(sys.executable, "-m", "zephyrus_exec", "demo", COLUMNS="100", TERM="dumb")
+    notes, tables = _comparable(done.stderr), _comparable(done.stdout)
+    assert done.code == 0
+    assert shown == [*notes[:-1], *tables, notes[-1]]
+
+
+async def test_the_banner_is_what_the_tutorial_shows() -> None:
+    shown = _comparable(blocks(ROOT / "docs" / "tutorial.md", "text")[0].text)
+    async with demo() as running:
+        deadline = time.monotonic() + PATIENCE
+        while running.stderr[-1] != "Ctrl-C stops it.\n" and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+    assert _comparable("".join(running.stderr)) == shown
