@@ -10,6 +10,7 @@ from statistics import median_low
 from typing import Final, TypeVar
 
 from ..errors import (
+    ChainUnavailable,
     ConfigurationError,
     InsufficientFunds,
     InvalidArguments,

@@ -30,6 +30,7 @@ from zephyrus_exec.errors import (
     InvalidArguments,
     NoCodeAtAddress,
     TransactionRejected,
+    UnexpectedResult,
 )
 from zephyrus_exec.evm import EvmChain
 from zephyrus_exec.evm.abi import selector
@@ -90,7 +91,7 @@ async def test_an_empty_answer_from_an_address_without_code_is_no_contract() -> 
 @pytest.mark.parametrize("answer", ["0x", "0x00"])
 async def test_an_answer_that_does_not_fit_the_abi_says_so(answer: str) -> None:
     async with chain_with(eth_call=answer) as (chain, _):
-        with pytest.raises(ChainUnavailable, match="ABI"):
+        with pytest.raises(UnexpectedResult, match="ABI"):
             await chain.read(read_call(chain))
 
 
