@@ -39,9 +39,7 @@ def tests(session: nox.Session) -> None:
     session.run("coverage", "erase")
     session.run("pytest", "-m", "slow or not slow", "--cov", "--cov-report=", *session.posargs)
     session.run("coverage", "report", "--skip-covered")
-    session.run(
-        "coverage", "report", f"--include={','.join(FULLY_COVERED)}", "--fail-under=100"
-    )
+    session.run("coverage", "report", f"--include={','.join(FULLY_COVERED)}", "--fail-under=100")
 
 
 @nox.session
@@ -57,7 +55,9 @@ def package(session: nox.Session) -> None:
     session.run("python", "-m", "build", "--wheel", "--outdir", wheel_dir)
     session.run("python", "-m", "venv", "--clear", f"{wheel_dir}/venv")
     wheels = [f for f in __import__("pathlib").Path(wheel_dir).glob("*.whl")]
-    session.run(f"{wheel_dir}/venv/bin/pip", "install", "--quiet", f"{wheels[-1]}[demo]", external=True)
+    session.run(
+        f"{wheel_dir}/venv/bin/pip", "install", "--quiet", f"{wheels[-1]}[demo]", external=True
+    )
     session.run(f"{wheel_dir}/venv/bin/python", "-m", "zephyrus_exec", "demo", external=True)
 
 
@@ -66,5 +66,16 @@ def floors(session: nox.Session) -> None:
     """The fast tests at the oldest versions of the dependencies that are allowed."""
     session.run("python", "-m", "venv", "--clear", ".nox/floors", external=True)
     python = ".nox/floors/bin/python"
-    session.run(python, "-m", "pip", "install", "--quiet", "-e", ".[test]", "-c", "tests/floors.txt", external=True)
+    session.run(
+        python,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "-e",
+        ".[test]",
+        "-c",
+        "tests/floors.txt",
+        external=True,
+    )
     session.run(python, "-m", "pytest", "-q", external=True)

@@ -88,9 +88,7 @@ def _families() -> Iterator[tuple[type[errors.ZephyrusError], list[type[errors.Z
             yield root, [kind for kind in every if issubclass(kind, root)]
 
 
-def _family(
-    root: type[errors.ZephyrusError], members: Sequence[type[errors.ZephyrusError]]
-) -> str:
+def _family(root: type[errors.ZephyrusError], members: Sequence[type[errors.ZephyrusError]]) -> str:
     rows = [
         (
             f"{_code(kind.code)}<br>`{kind.__name__}`",

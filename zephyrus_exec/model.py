@@ -301,9 +301,10 @@ class EventKind(StrEnum):
     PLANNED = "planned"
     """`{cycle, actions, final}`: what the planner decided, before anything is done with it."""
     ACTION_STARTED = "action_started"
-    """`{cycle, step, function_name, parameters, message?}`"""
+    """`{cycle, step, function_name, parameters, message?, once?}`"""
     EFFECT_SIGNED = "effect_signed"
-    """`{effect_key, chain_id, sender, nonce, transaction_hash}`: committed, about to be sent."""
+    """`{effect_key, cycle, step, chain_id, sender, nonce, transaction_hash}`: committed, about to
+    be sent."""
     ACTION_FINISHED = "action_finished"
     """`{cycle, step}` and the fields of `ActionResult`."""
     PROGRESS = "progress"
@@ -311,7 +312,7 @@ class EventKind(StrEnum):
     CANCEL_REQUESTED = "cancel_requested"
     """`{principal, reason}`"""
     COMPLETED = "completed"
-    """`{outcome, results, error, effects}`: the end, exactly once."""
+    """`{outcome, results, error, planned, effects}`: the end, exactly once."""
 
 
 @frozen

@@ -20,7 +20,6 @@ from zephyrus_exec.errors import (
     ChainUnavailable,
     ConfigurationError,
     RemoteProtocolError,
-    StoreUnavailable,
     TransportBroken,
     TransportClosedByPeer,
 )
@@ -28,6 +27,7 @@ from zephyrus_exec.protocol.messages import Completed, Failed, Rejected, Reply, 
 from zephyrus_exec.stores.memory import MemoryStore
 from zephyrus_exec.testing.chain import ModelChain
 from zephyrus_exec.testing.clock import settle
+from zephyrus_exec.testing.faulty_store import FaultyStore
 from zephyrus_exec.testing.transports import end_of, soon
 from zephyrus_exec.transports.memory import MemoryListener, memory_pair
 
@@ -35,13 +35,6 @@ from .peers import Held, Peer, engine_of, execute, failed, noop, nothing_done, s
 
 LOOPBACK: dict[str, Any] = {"host": "127.0.0.1", "port": 0}
 DRAINING = "El servidor se está deteniendo: no se ejecutó nada; inténtelo más tarde"
-
-
-class FullStore(MemoryStore):
-    """A journal on a disk that is full."""
-
-    async def check(self) -> None:
-        raise StoreUnavailable("no space left on /var/lib/zephyrus")
 
 
 @frozen
@@ -110,6 +103,14 @@ async def test_two_services_share_one_engine() -> None:
         assert await soon(first) == [Started("held"), Completed("held")]
 
 
+@pytest.mark.xfail(strict=True, reason="leaving `serve` drains an engine that is its host's")
+async def test_a_service_that_ends_leaves_a_hosts_engine_open_for_others() -> None:
+    async with engine_of({"noop": noop}) as engine, serve(engine, **LOOPBACK) as lasting:
+        async with serve(engine, **LOOPBACK):
+            pass
+        assert await ask(lasting.addresses[0], "noop") == [Started("noop"), Completed("noop")]
+
+
 async def test_leaving_ends_what_does_not_end_in_time_and_every_client_is_told() -> None:
     held = Held()
     engine = engine_of({"held": held})
@@ -118,7 +119,9 @@ async def test_leaving_ends_what_does_not_end_in_time_and_every_client_is_told()
         await soon(held.began.wait())
     first, last = await soon(asking)
     assert first == Started("held")
-    assert last == Failed("held", "Ejecución interrumpida: shutdown")
+    assert last == Failed(
+        "held", "Ejecución interrumpida: el servidor que la llevaba se detuvo antes de terminarla"
+    )
 
 
 async def test_leaving_waits_for_what_ends_in_time() -> None:
@@ -257,13 +260,16 @@ async def test_a_service_that_can_work_is_ready() -> None:
     }
 
 
-async def test_a_store_that_cannot_write_is_not_ready_and_its_path_is_not_shown() -> None:
-    async with serve(engine_of({}, store=FullStore()), **LOOPBACK) as service:
+async def test_a_store_that_cannot_write_is_not_ready() -> None:
+    store = FaultyStore(MemoryStore())
+    async with serve(engine_of({}, store=store), **LOOPBACK) as service:
+        store.writable = False
         answer = await http(service.addresses[0], "/readyz")
         alive = await http(service.addresses[0], "/healthz")
-    assert (answer.status, alive.status) == (503, 200)
+        store.writable = True
+        again = await http(service.addresses[0], "/readyz")
+    assert (answer.status, alive.status, again.status) == (503, 200, 200)
     assert (answer.json["status"], answer.json["store"]) == ("unavailable", "store_unavailable")
-    assert b"/var" not in answer.body
 
 
 async def test_a_service_that_drains_is_not_ready() -> None:

@@ -32,6 +32,7 @@ from zephyrus_exec.interfaces.store import Expect, Write
 from zephyrus_exec.session import Session, SessionLimits
 from zephyrus_exec.testing.chain import ModelChain, ModelSigner
 from zephyrus_exec.testing.clock import settle
+from zephyrus_exec.testing.faulty_store import Fault, FaultyStore
 from zephyrus_exec.testing.ledger import reverting
 from zephyrus_exec.testing.transports import end_of, soon
 from zephyrus_exec.transports.memory import memory_pair
@@ -65,25 +66,6 @@ class BrokenStore(MemoryStore):
         if self.broken:
             raise KeyError("/home/somebody/secret.py")
         return await super().commit(writes, expect=expect, durable=durable)
-
-
-class SlowStore(MemoryStore):
-    """A journal whose commits happen at once, but are confirmed only when it is told to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.confirm = asyncio.Event()
-        self.confirm.set()
-        self.waiting = asyncio.Event()
-
-    async def commit(
-        self, writes: Sequence[Write], *, expect: Sequence[Expect] = (), durable: bool = False
-    ) -> int:
-        position = await super().commit(writes, expect=expect, durable=durable)
-        if not self.confirm.is_set():
-            self.waiting.set()
-            await self.confirm.wait()
-        return position
 
 
 class SlowRepository(MemoryRepository):
@@ -380,19 +362,30 @@ async def test_a_request_whose_peer_left_before_its_turn_is_not_executed() -> No
         assert await outcomes(engine) == []
 
 
-async def test_a_peer_that_leaves_during_the_acceptance_leaves_no_execution_that_never_ends() -> (
-    None
-):
-    """An execution in the journal is run to its end, whoever is there to see it."""
-    store = SlowStore()
+async def _leave_during_the_acceptance() -> list[Outcome | None]:
+    """Let a peer leave between its `started` and the commit; return what became of it."""
+    store = FaultyStore(MemoryStore())
     async with engine_of({"noop": noop}, store=store) as engine:
         async with peer_of(engine) as peer:
-            store.confirm.clear()
+            store.fail(Fault.HELD)
             await peer.send(execute("noop"))
-            await soon(store.waiting.wait())
-        store.confirm.set()
+            assert await peer.next() == started("noop")
+            await settle()
+        store.release()
         assert await engine.drain()
-        assert set(await outcomes(engine)) <= {Outcome.SUCCEEDED}
+        return await outcomes(engine)
+
+
+async def test_a_peer_that_leaves_during_the_acceptance_leaves_nothing_that_never_ends() -> None:
+    assert None not in await _leave_during_the_acceptance()
+
+
+@pytest.mark.xfail(
+    strict=True, reason="a session cancels a submission under way when its peer leaves"
+)
+async def test_a_peer_that_leaves_once_it_read_started_has_its_execution_run() -> None:
+    """Closing the socket cancels nothing that was said to have started."""
+    assert await _leave_during_the_acceptance() == [Outcome.SUCCEEDED]
 
 
 async def test_a_peer_that_takes_nothing_holds_up_nobody_else() -> None:

@@ -57,11 +57,11 @@ async def _print_banner(
     service: Service, store: ExecutionStore, parts: Parts, settings: Settings
 ) -> None:
     signers = [f"{name} {signer.address}" for name, signer in parts.signers.items()]
-    durable = "durable" if store.durable else "gone when the process ends"
+    durable = store.durable and parts.demo is None  # the demo's file goes with its chain
     note(f"zephyrus-exec {__version__}")
     for address in service.addresses:
         note(f"  listening  {address}")
-    note(f"  store      {store.description} ({durable})")
+    note(f"  store      {store.description} ({'durable' if durable else 'gone when this ends'})")
     agents = [agent async for agent in parts.repository.list_agents()]
     note(f"  agents     {len(agents) or 'none; describe some in a file, see --config'}")
     for agent in agents[:_AGENTS_SHOWN]:

@@ -106,7 +106,7 @@ def _failing_action(
 
 def _label(result: ActionResult) -> str:
     name = result.function_name
-    if result.name and result.name != name:
+    if result.name not in ("", name) and not result.name.isdecimal():
         name = f"{result.name}: {name}"
     return " ".join(filter(None, (cut(name), result.transaction_hash)))
 

@@ -134,7 +134,7 @@ _ERRORS: Final[Mapping[str, tuple[str, ...]]] = {
     "draining": ("The server is shutting down: nothing was executed; try again later",),
     "timed_out": ("The execution ran out of time",),
     "cancelled": ("Execution cancelled: {reason}", "Execution cancelled"),
-    "interrupted": ("Execution interrupted: {reason}", "Execution interrupted"),
+    "interrupted": ("Execution interrupted: the server that ran it stopped before it was done",),
     "cycle_limit_reached": (
         "The agent still had work to do after {max_cycles} cycles",
         "The agent used up its cycles with work left to do",

@@ -145,7 +145,9 @@ _ERRORS: Final[Mapping[str, tuple[str, ...]]] = {
     "draining": ("El servidor se está deteniendo: no se ejecutó nada; inténtelo más tarde",),
     "timed_out": ("Se agotó el tiempo de la ejecución",),
     "cancelled": ("Ejecución cancelada: {reason}", "Ejecución cancelada"),
-    "interrupted": ("Ejecución interrumpida: {reason}", "Ejecución interrumpida"),
+    "interrupted": (
+        "Ejecución interrumpida: el servidor que la llevaba se detuvo antes de terminarla",
+    ),
     "cycle_limit_reached": (
         "El agente seguía con trabajo pendiente tras {max_cycles} ciclos",
         "El agente agotó sus ciclos con trabajo pendiente",

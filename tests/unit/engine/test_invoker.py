@@ -76,6 +76,4 @@ def test_a_write_without_a_configured_signer_says_which_there_are(
     signer: str | None, signers: dict[str, ModelSigner], words: str
 ) -> None:
     with pytest.raises(SignerNotConfigured, match=words):
-        Invoker({1337: CHAIN}, signers).prepare(
-            chain_agent(signer=signer), CONTRACT, Action("set")
-        )
+        Invoker({1337: CHAIN}, signers).prepare(chain_agent(signer=signer), CONTRACT, Action("set"))

@@ -122,9 +122,7 @@ async def test_later_commits_wait_until_the_store_can_write_again(case: Case) ->
 
 
 @pytest.mark.parametrize("fault", [Fault.UNKNOWN_WRITTEN, Fault.UNKNOWN_LOST])
-async def test_a_commit_of_unknown_result_is_written_exactly_once(
-    case: Case, fault: Fault
-) -> None:
+async def test_a_commit_of_unknown_result_is_written_exactly_once(case: Case, fault: Fault) -> None:
     case.store.fail(fault)
     case.journal.add("a", {})
     commit = asyncio.create_task(case.journal.commit(record=RECORD))

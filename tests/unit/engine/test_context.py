@@ -1,0 +1,296 @@
+"""What a runner holds of the engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from zephyrus_exec.errors import CallReverted, ContractNotFound, InvalidValue, NotRunning
+from zephyrus_exec.interfaces.runner import RunContext
+from zephyrus_exec.model import Action, ActionResult, Json
+
+from .conftest import Enter
+from .world import World, chain_agent, runner_agent, settle
+
+Work = Callable[[RunContext], Awaitable[Json]]
+
+
+async def run(enter: Enter, work: Work, world: World | None = None) -> tuple[World, str]:
+    """Run the work as an agent, to its end."""
+    world = world or World(runner_agent("work"))
+    engine = await enter(world.chain_engine(runners={"work": work}))
+    agent_id = (await anext(world.repository.list_agents())).id
+    execution_id = await engine.submit(agent_id)
+    await engine.result(execution_id)
+    return world, execution_id
+
+
+def returning(value: Any) -> Callable[[], Awaitable[Json]]:
+    async def perform() -> Json:
+        result: Json = value
+        return result
+
+    return perform
+
+
+async def test_an_action_is_journaled_before_it_is_done_and_after(enter: Enter) -> None:
+    seen: list[str] = []
+
+    async def work(context: RunContext) -> Json:
+        async def perform() -> Json:
+            seen.extend(await world.kinds(context.execution_id))
+            return {"ok": True}
+
+        value = await context.action(
+            "pay", perform, parameters={"n": 1}, message="since it is due", once=True
+        )
+        assert value == {"ok": True}
+        assert context.history == (
+            ActionResult("pay", {"n": 1}, {"ok": True}, success=True, message="since it is due"),
+        )
+        return None
+
+    world = World(runner_agent("work"))
+    _, execution_id = await run(enter, work, world)
+    assert seen == ["accepted", "started", "action_started"]
+    events = await world.events(execution_id)
+    assert events[2].data == {
+        "cycle": 0,
+        "step": 1,
+        "function_name": "pay",
+        "parameters": {"n": 1},
+        "message": "since it is due",
+        "once": True,
+    }
+    assert events[3].data == {
+        "cycle": 0,
+        "step": 1,
+        "function_name": "pay",
+        "parameters": {"n": 1},
+        "result": {"ok": True},
+        "success": True,
+        "message": "since it is due",
+    }
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ValueError("inside"), "runner_failed"),
+        (CallReverted("no", reason="closed"), "call_reverted"),
+        (asyncio.CancelledError(), "cancelled"),
+    ],
+)
+async def test_an_action_that_fails_is_journaled_and_its_error_goes_on(
+    enter: Enter, error: BaseException, code: str
+) -> None:
+    async def work(context: RunContext) -> Json:
+        async def perform() -> Json:
+            raise error
+
+        with pytest.raises(type(error)):
+            await context.action("try", perform)
+        return None
+
+    world, execution_id = await run(enter, work)
+    body = await world.ended(execution_id)
+    [result] = body["results"]
+    assert (result["success"], result["error"]["code"]) == (False, code)
+    assert "inside" not in str(result)
+    assert body["outcome"] == "succeeded"
+
+
+async def test_an_action_whose_value_is_no_json_has_failed(enter: Enter) -> None:
+    async def work(context: RunContext) -> Json:
+        with pytest.raises(InvalidValue):
+            await context.action("odd", returning(object()))
+        return None
+
+    world, execution_id = await run(enter, work)
+    assert (await world.ended(execution_id))["results"][0]["error"]["code"] == "invalid_value"
+
+
+async def test_every_decision_is_journaled_before_it_is_returned(enter: Enter) -> None:
+    async def work(context: RunContext) -> Json:
+        async def ask() -> dict[str, Json]:
+            return {"choice": "left"}
+
+        assert await context.decide(ask) == {"choice": "left"}
+        [decided] = (await world.events(context.execution_id))[2:]
+        assert (decided.kind, decided.data) == ("planned", {"cycle": 1, "choice": "left"})
+        return None
+
+    world = World(runner_agent("work"))
+    _, execution_id = await run(enter, work, world)
+    assert (await world.ended(execution_id))["outcome"] == "succeeded"
+
+
+async def test_what_is_emitted_is_journaled_at_once(enter: Enter) -> None:
+    async def work(context: RunContext) -> Json:
+        await context.emit({"percent": 50})
+        assert (await world.events(context.execution_id))[-1].data == {"percent": 50}
+        with pytest.raises(InvalidValue):
+            await context.emit({"percent": float("nan")})
+        return None
+
+    world = World(runner_agent("work"))
+    _, execution_id = await run(enter, work, world)
+    assert (await world.ended(execution_id))["outcome"] == "succeeded"
+
+
+async def test_after_the_end_a_context_is_of_no_use(enter: Enter) -> None:
+    kept: list[RunContext] = []
+
+    async def work(context: RunContext) -> Json:
+        kept.append(context)
+        return None
+
+    await run(enter, work)
+    [context] = kept
+    with pytest.raises(NotRunning):
+        await context.emit({})
+    with pytest.raises(NotRunning):
+        await context.action("late", returning(1))
+    with pytest.raises(NotRunning):
+        await context.invoke(Action("get"))
+
+
+# --- calls of contract functions -----------------------------------------------------------------
+
+
+async def test_a_read_is_answered_with_value_and_block(enter: Enter) -> None:
+    async def work(context: RunContext) -> Json:
+        result = await context.invoke(Action("get", name="price", message="to know"))
+        assert result == ActionResult(
+            "get", {}, "7", success=True, name="price", message="to know", block_number=5
+        )
+        return None
+
+    world = World(chain_agent(runner=runner_agent("work").runner))
+    world.chain.mine(5)
+    _, execution_id = await run(enter, work, world)
+    assert (await world.ended(execution_id))["outcome"] == "succeeded"
+
+
+async def test_a_write_is_answered_with_its_hash_block_and_gas(enter: Enter) -> None:
+    async def work(context: RunContext) -> Json:
+        result = await context.invoke(Action("set"))
+        assert result.success
+        assert result.result == result.transaction_hash
+        assert (result.block_number, result.gas_used) == (1, 50_000)
+        return None
+
+    world = World(chain_agent(runner=runner_agent("work").runner))
+    _, execution_id = await run(enter, work, world)
+    body = await world.ended(execution_id)
+    assert (body["outcome"], body["effects"]["mined"]) == ("succeeded", 1)
+
+
+@pytest.mark.parametrize(
+    ("action", "code"),
+    [
+        (Action("burn"), "function_not_found"),
+        (Action("get", value_wei=5), "invalid_arguments"),
+    ],
+)
+async def test_a_call_that_is_not_valid_is_a_failed_result_and_no_node_is_asked(
+    enter: Enter, action: Action, code: str
+) -> None:
+    async def refuse(_method: str) -> None:
+        raise AssertionError("a node was asked")
+
+    async def work(context: RunContext) -> Json:
+        result = await context.invoke(action)
+        assert result.error is not None
+        assert (result.success, result.error["code"]) == (False, code)
+        return None
+
+    world = World(chain_agent(runner=runner_agent("work").runner))
+    world.chain.before = refuse
+    _, execution_id = await run(enter, work, world)
+    assert (await world.kinds(execution_id))[2:4] == ["action_started", "action_finished"]
+
+
+async def test_an_agent_without_contract_cannot_call_one(enter: Enter) -> None:
+    async def work(context: RunContext) -> Json:
+        result = await context.invoke(Action("get"))
+        assert result.error is not None
+        assert result.error["code"] == ContractNotFound.code
+        return None
+
+    world = World(chain_agent(runner=runner_agent("work").runner, contract_id=None))
+    await run(enter, work, world)
+
+
+async def test_calls_of_one_execution_are_made_one_after_the_other(enter: Enter) -> None:
+    async def work(context: RunContext) -> Json:
+        await asyncio.gather(*(context.invoke(Action("set")) for _ in range(3)))
+        return None
+
+    world = World(chain_agent(runner=runner_agent("work").runner))
+    _, execution_id = await run(enter, work, world)
+    kinds = (await world.kinds(execution_id))[2:-1]
+    assert kinds == ["action_started", "effect_signed", "action_finished"] * 3
+
+
+async def test_after_an_own_receipt_reads_and_simulations_ask_for_its_block(
+    enter: Enter,
+) -> None:
+    class Watched:
+        asked: list[int | None] = []  # noqa: RUF012
+
+    async def work(context: RunContext) -> Json:
+        await context.invoke(Action("get"))
+        await context.invoke(Action("set"))
+        await context.invoke(Action("get"))
+        return None
+
+    world = World(chain_agent(runner=runner_agent("work").runner))
+    reach = world.chain._reach
+
+    def watched(min_block: int | None) -> None:
+        Watched.asked.append(min_block)
+        reach(min_block)
+
+    world.chain._reach = watched  # type: ignore[method-assign]
+    await run(enter, work, world)
+    assert Watched.asked == [None, None, None, 1]
+
+
+async def test_a_read_that_is_cancelled_is_journaled_as_cancelled(enter: Enter) -> None:
+    async def hang(method: str) -> None:
+        if method == "read":
+            await asyncio.Event().wait()
+
+    async def work(context: RunContext) -> Json:
+        await context.invoke(Action("get"))
+        return None
+
+    world = World(chain_agent(runner=runner_agent("work").runner))
+    world.chain.before = hang
+    engine = await enter(world.chain_engine(runners={"work": work}))
+    execution_id = await engine.submit("a")
+    await settle()
+    await engine.cancel(execution_id)
+    await engine.result(execution_id)
+    [result] = (await world.ended(execution_id))["results"]
+    assert (result["function_name"], result["error"]["code"]) == ("get", "cancelled")
+
+
+async def test_an_adapter_that_breaks_its_promise_fails_the_run_under_an_incident(
+    enter: Enter,
+) -> None:
+    async def crash(_method: str) -> None:
+        raise OSError("socket")
+
+    async def work(context: RunContext) -> Json:
+        await context.invoke(Action("get"))
+        return None
+
+    world = World(chain_agent(runner=runner_agent("work").runner))
+    world.chain.before = crash
+    _, execution_id = await run(enter, work, world)
+    assert (await world.ended(execution_id))["error"]["code"] == "runner_failed"
