@@ -86,30 +86,32 @@ class Service:
                 self._no_session.set()
 
     async def drain(self, *, timeout: float) -> bool:  # noqa: ASYNC109
-        """Take nobody new and nothing new, and wait for what runs.
+        """Take nobody new, start nothing new, and let every peer have the replies it is owed.
 
         Args:
             timeout: Seconds to wait at most.
 
         Returns:
-            Whether everything ended in time.
+            Whether every peer had them in time; those are closed with 1001.
         """
         for listener in self._listeners:
             await listener.stop_accepting()
-        return await self.engine.drain(timeout=timeout)
-
-    async def aclose(self, *, timeout: float = 5.0) -> None:  # noqa: ASYNC109
-        """Let every peer have the replies it is owed, then close its channel with 1001.
-
-        Args:
-            timeout: Seconds that sending them may take.
-        """
         for session in tuple(self._sessions):
             session.finish()
         try:
             async with asyncio.timeout(timeout):
                 await self._no_session.wait()
         except TimeoutError:
+            return False
+        return True
+
+    async def aclose(self, *, timeout: float = 5.0) -> None:  # noqa: ASYNC109
+        """Drain, then close what channels are left with 1001.
+
+        Args:
+            timeout: Seconds that draining may take.
+        """
+        if not await self.drain(timeout=timeout):
             _log.warning("%d peers did not take their replies in time", len(self._sessions))
         for listener in self._listeners:
             await listener.aclose(1001, "going away")
@@ -143,8 +145,7 @@ async def serve(
 ) -> AsyncIterator[Service]:
     """Serve an engine to WebSocket clients inside the running loop.
 
-    On leaving, the port is closed, what runs gets `drain_timeout` to end, every client its
-    replies. An engine that is not running yet is started, and closed on leaving.
+    On leaving, the port is closed, what runs is ended, and every client gets its replies. An engine that is not running yet is started, and closed on leaving.
 
     Args:
         engine: What to serve.
@@ -155,7 +156,8 @@ async def serve(
         max_message_bytes: Longest message taken from a client.
         max_message_depth: Deepest nesting of a message.
         max_connections: Most clients at once; further ones get HTTP 503.
-        drain_timeout: Seconds, at least 0.
+        drain_timeout: Seconds that all of this may take, at least 0; what runs gets half of it
+            to end by itself.
 
     Raises:
         ConfigurationError: It cannot listen there.
@@ -174,13 +176,20 @@ async def serve(
         try:
             yield service
         finally:
-            await service.drain(timeout=drain_timeout)
-            if started_here:
-                await engine.aclose()
-            await service.aclose()
+            await _stop(service, drain_timeout, with_engine=started_here)
     finally:
         if started_here:
             await engine.aclose()
+
+
+async def _stop(service: Service, drain_timeout: float, *, with_engine: bool) -> None:
+    """End everything in time; an engine that is its host's goes on."""
+    half = drain_timeout / 2
+    if with_engine:
+        await asyncio.gather(service.drain(timeout=half), service.engine.drain(timeout=half))
+        # What did not end by itself gets the rest to be ended: at most three settle time-outs.
+        await service.engine.aclose(settle_timeout=drain_timeout / 6)
+    await service.aclose(timeout=half)
 
 
 def _websocket(

@@ -11,7 +11,7 @@ from attrs import frozen
 from .conversion import structure
 from .engine.clock import new_id
 from .engine.engine import ExecutionEngine
-from .errors import TransportError, ZephyrusError
+from .errors import Draining, TransportError, ZephyrusError
 from .interfaces.transport import Transport
 from .model import ActionResult, JsonObject, Outcome, Principal
 from .protocol.codec import MAX_BYTES, MAX_DEPTH
@@ -74,11 +74,11 @@ class Session:
         except TransportError as end:
             _log.debug("a session ended: %s", end)
         finally:
-            await self._stop(self._answering)
-            await self._stop(self._finishing)
+            await _stop(self._answering)
+            await _stop(self._finishing)
 
     def finish(self) -> None:
-        """Answer what was asked so far, then close the channel with 1001."""
+        """Answer what was started, refuse what was not, then close the channel with 1001."""
         if self._finishing is None:
             self._finishing = asyncio.create_task(self._finish())
 
@@ -115,13 +115,18 @@ class Session:
     async def _execute(self, request: ExecuteRequest) -> None:
         await self._transport.send([self._connection.started()])
         try:
-            execution_id = await self._engine.submit(request.agent_id, principal=self._principal)
+            execution_id = await self._submit(request)
             completed = await self._engine.result(execution_id, principal=self._principal)
         except ZephyrusError as error:
             frame = self._connection.failed(render_error(error, self._connection.language))
         else:
             frame = self._last_reply(completed)
         await self._transport.send([frame])
+
+    async def _submit(self, request: ExecuteRequest) -> str:
+        if self._finishing is not None:
+            raise Draining("the service is shutting down and takes no new work")
+        return await self._engine.submit(request.agent_id, principal=self._principal)
 
     def _last_reply(self, completed: JsonObject) -> str:
         """Return the frame that tells what a `completed` event says."""
@@ -141,8 +146,8 @@ class Session:
             )
         )
 
-    @staticmethod
-    async def _stop(task: asyncio.Task[None] | None) -> None:
-        if task is not None and task is not asyncio.current_task():
-            task.cancel()
-            await asyncio.wait({task})
+
+async def _stop(task: asyncio.Task[None] | None) -> None:
+    if task is not None:
+        task.cancel()
+        await asyncio.wait({task})

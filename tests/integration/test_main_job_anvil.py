@@ -295,9 +295,9 @@ async def test_a_failed_reply_names_what_already_ran_by_its_transactions(kitchen
         if event.kind == EventKind.EFFECT_SIGNED
     ]
     assert error == (
-        "La acción 3 (3: failWith) falló: "
+        "La acción 3 (failWith) falló: "
         "El contrato revirtió la llamada a failWith(string): sin sal. "
-        f"2 de 3 acciones ya se ejecutaron (1: cook {hashes[0]}, 2: cook {hashes[1]}); "
+        f"2 de 3 acciones ya se ejecutaron (cook {hashes[0]}, cook {hashes[1]}); "
         "no repita sin comprobar"
     )
 

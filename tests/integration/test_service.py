@@ -103,7 +103,6 @@ async def test_two_services_share_one_engine() -> None:
         assert await soon(first) == [Started("held"), Completed("held")]
 
 
-@pytest.mark.xfail(strict=True, reason="leaving `serve` drains an engine that is its host's")
 async def test_a_service_that_ends_leaves_a_hosts_engine_open_for_others() -> None:
     async with engine_of({"noop": noop}) as engine, serve(engine, **LOOPBACK) as lasting:
         async with serve(engine, **LOOPBACK):
@@ -354,10 +353,17 @@ async def test_a_drained_service_takes_nobody_new_and_nothing_new() -> None:
         assert not await service.drain(timeout=0.01)
         with pytest.raises(TransportBroken):
             await listener.connect()
-        await second.send([execute("held")])
-        peer = Peer(second, asyncio.create_task(asyncio.sleep(0)))
-        assert await peer.replies(2) == [started("held"), failed("held", DRAINING)]
+        with pytest.raises(TransportClosedByPeer, match="1001"):
+            await soon(second.receive())
+        await first.send([execute("held")])
         held.release.set()
+        peer = Peer(first, asyncio.create_task(asyncio.sleep(0)))
+        assert await peer.replies(4) == [
+            started("held"),
+            nothing_done("held"),
+            started("held"),
+            failed("held", DRAINING),
+        ]
         assert await service.drain(timeout=10.0)
         assert [e.outcome for e in await engine.list_executions()] == [Outcome.SUCCEEDED]
         await service.aclose()

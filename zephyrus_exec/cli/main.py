@@ -40,7 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader of our output, `head` for one, has had enough
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - closed by the interpreter's end
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())  # for what is buffered still
+        os.close(nowhere)
         return EXIT_OK
 
 
@@ -73,9 +75,7 @@ def _add_serve(commands: _Commands) -> None:
     serve.add_argument("--store", help="memory: or a SQLite file [zephyrus.db]")
     serve.add_argument("--rpc", action="append", metavar="CHAINID=URL", help="RPC URL of a chain")
     serve.add_argument("--language", help="language of the clients' texts: es or en [es]")
-    serve.add_argument(
-        "--drain-timeout", metavar="SECONDS", help="time running executions get on a stop [8]"
-    )
+    serve.add_argument("--drain-timeout", metavar="SECONDS", help="time a stop may take [8]")
     serve.add_argument("--demo", action="store_true", help="an embedded chain and demo agents")
     _add_config(serve)
     serve.add_argument("--verbose", action="store_true", help="log what goes on")
@@ -98,7 +98,7 @@ def _add_executions(commands: _Commands) -> None:
     group = commands.add_parser("executions", help="look at what was executed")
     actions = group.add_subparsers(metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="the newest executions")
-    listing.add_argument("--limit", type=int, default=20, help="at most so many [%(default)s]")
+    listing.add_argument("--limit", type=_count, default=20, help="at most so many [%(default)s]")
     listing.set_defaults(command=executions.list_command)
     show = actions.add_parser("show", help="one execution, every event")
     show.add_argument("execution_id", metavar="EXECUTION_ID")
@@ -132,3 +132,9 @@ def _add_demo(commands: _Commands) -> None:
 
 def _add_config(command: argparse.ArgumentParser) -> None:
     command.add_argument("--config", type=Path, metavar="FILE", help="settings as TOML")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no count; write 1 or more")
+    return int(text)

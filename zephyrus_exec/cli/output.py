@@ -28,7 +28,13 @@ def console(*, stderr: bool = False) -> Console:
         raise MissingExtra(
             'tables need the cli extra: pip install "zephyrus-exec[cli]"; or use --json'
         ) from None
-    return Console(stderr=stderr)
+
+    class OurConsole(Console):
+        def on_broken_pipe(self) -> None:
+            """Leave it to `main`: rich itself would end the process with exit code 1."""
+            raise BrokenPipeError
+
+    return OurConsole(stderr=stderr)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -48,7 +48,7 @@ async def serve_command(options: argparse.Namespace) -> int:
         ):
             await _print_banner(service, store, parts, settings)
             await stop.wait()
-            note(f"stopping: running executions get {settings.drain_timeout:g} s")
+            note(f"stopping, within {settings.drain_timeout:g} s: what runs is given time to end")
     note("stopped")
     return 0
 

@@ -66,7 +66,7 @@ class Settings:
     language: str = "es"
     """Language of the texts for people: `es` or `en`."""
     drain_timeout: float = 8.0
-    """Seconds running executions get when the server is asked to stop; containers get 10 s."""
+    """Seconds a stop may take; containers are killed after 10."""
     chains: Mapping[int, tuple[str, ...]] = field(factory=dict, repr=_hosts)
     """RPC URLs by chain id, best first."""
     signers: Mapping[str, SignerSettings] = field(factory=dict)

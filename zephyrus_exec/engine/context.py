@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from attrs import evolve, frozen
+from attrs import define, evolve
 
 from ..conversion import dumps
 from ..errors import (
@@ -18,6 +18,7 @@ from ..errors import (
     RunnerFailed,
     ZephyrusError,
 )
+from ..interfaces.chain import Receipt
 from ..interfaces.clock import Clock
 from ..interfaces.runner import RunContext
 from ..interfaces.signer import Signer
@@ -30,7 +31,7 @@ from .records import Effect, EffectState
 from .results import error_object, result_object
 
 
-@frozen
+@define
 class Tools:
     """What all executions of an engine share."""
 
@@ -202,8 +203,7 @@ class ExecutionContext(RunContext):
             signed=signed,
         )
         self._execution.effects[effect.key] = effect
-        if effect.receipt is not None:
-            self._min_block = effect.receipt.block_number
+        self._min_block = _receipt(effect).block_number
         return effect
 
     async def _settle(
@@ -279,9 +279,13 @@ def _failed(begun: ActionResult, error: ZephyrusError) -> ActionResult:
     )
 
 
+def _receipt(effect: Effect) -> Receipt:
+    assert effect.receipt is not None, "a settled effect has its receipt"
+    return effect.receipt
+
+
 def _mined(begun: ActionResult, effect: Effect) -> ActionResult:
-    receipt = effect.receipt
-    assert receipt is not None
+    receipt = _receipt(effect)
     mined = evolve(
         begun,
         transaction_hash=receipt.transaction_hash,

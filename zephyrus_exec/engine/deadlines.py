@@ -34,10 +34,13 @@ class Deadline:
             self._callback = None
             self._heap._forget_one()
 
-    def _fire(self) -> None:
+    def _fire(self) -> bool:
+        """Call the callback; return False where that was cancelled."""
         callback, self._callback = self._callback, None
-        if callback is not None:
-            callback()
+        if callback is None:
+            return False
+        callback()
+        return True
 
 
 class Deadlines:
@@ -77,11 +80,8 @@ class Deadlines:
     def _fire_due(self) -> None:
         now = self._clock.now()
         while self._heap and self._heap[0][0] <= now:
-            deadline = heapq.heappop(self._heap)[2]
-            if deadline.cancelled:
+            if not heapq.heappop(self._heap)[2]._fire():
                 self._cancelled -= 1
-            else:
-                deadline._fire()
 
     async def _wait(self) -> None:
         if not self._heap:

@@ -142,7 +142,6 @@ class ExecutionEngine:
         self.clock = clock or SystemClock()
         self._new_id = new_id
         self._max_duration = max_duration
-        self._settle_timeout = settle_timeout
         self._runners: dict[str, Runner] = {
             "cycle": CycleRunner(planners or {}, planner_timeout=planner_timeout),
             **(runners or {}),
@@ -212,19 +211,25 @@ class ExecutionEngine:
             idle.cancel()
         return self._idle.is_set()
 
-    async def aclose(self) -> None:
+    async def aclose(self, *, settle_timeout: float | None = None) -> None:
         """End what still runs as interrupted, and let go of everything. May be called twice.
 
         What cannot be journaled, since the store does not write, is left to whoever finds this
-        process's lease run out; that is decided after three times the `settle_timeout`.
+        process's lease run out; that is decided after three times the settle time-out.
+
+        Args:
+            settle_timeout: Seconds to wait for transactions that were signed, instead of the
+                engine's own; what is not mined by then is told as pending.
         """
         self._draining = True
         if not self._started:
             return
         self._started = False
+        if settle_timeout is not None:
+            self._tools.settle_timeout = min(settle_timeout, self._tools.settle_timeout)
         for execution in list(self._running.values()):
             self._end_early(execution, _SHUT_DOWN)
-        all_ended = await self.drain(timeout=3 * self._settle_timeout)
+        all_ended = await self.drain(timeout=3 * self._tools.settle_timeout)
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
@@ -535,7 +540,7 @@ class ExecutionEngine:
         if execution.alarm is not None:
             execution.alarm.cancel()
         execution.alarm = self._deadlines.at(
-            self.clock.now() + 2 * self._settle_timeout, lambda: self._abandon(execution, cause)
+            self.clock.now() + 2 * self._tools.settle_timeout, lambda: self._abandon(execution, cause)
         )
         if execution.task is None and execution.accepted:
             self._start(execution)

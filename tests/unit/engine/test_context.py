@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from zephyrus_exec.errors import CallReverted, ContractNotFound, InvalidValue, NotRunning
+from zephyrus_exec.interfaces.chain import Call, ReadResult, Simulation
 from zephyrus_exec.interfaces.runner import RunContext
 from zephyrus_exec.model import Action, ActionResult, Json
+from zephyrus_exec.testing.chain import ModelChain
 
 from .conftest import Enter
 from .world import World, chain_agent, runner_agent, settle
@@ -239,25 +241,32 @@ async def test_calls_of_one_execution_are_made_one_after_the_other(enter: Enter)
 async def test_after_an_own_receipt_reads_and_simulations_ask_for_its_block(
     enter: Enter,
 ) -> None:
-    class Watched:
-        asked: list[int | None] = []  # noqa: RUF012
+    class Watched(ModelChain):
+        def __init__(self) -> None:
+            super().__init__()
+            self.asked: list[int | None] = []
+
+        async def read(
+            self, call: Call, *, sender: str | None = None, min_block: int | None = None
+        ) -> ReadResult:
+            self.asked.append(min_block)
+            return await super().read(call, sender=sender, min_block=min_block)
+
+        async def simulate(
+            self, call: Call, *, sender: str, min_block: int | None = None
+        ) -> Simulation:
+            self.asked.append(min_block)
+            return await super().simulate(call, sender=sender, min_block=min_block)
 
     async def work(context: RunContext) -> Json:
-        await context.invoke(Action("get"))
-        await context.invoke(Action("set"))
-        await context.invoke(Action("get"))
+        for function in ("get", "set", "get", "set"):
+            await context.invoke(Action(function))
         return None
 
-    world = World(chain_agent(runner=runner_agent("work").runner))
-    reach = world.chain._reach
-
-    def watched(min_block: int | None) -> None:
-        Watched.asked.append(min_block)
-        reach(min_block)
-
-    world.chain._reach = watched  # type: ignore[method-assign]
+    chain = Watched()
+    world = World(chain_agent(runner=runner_agent("work").runner), chain=chain)
     await run(enter, work, world)
-    assert Watched.asked == [None, None, None, 1]
+    assert chain.asked == [None, None, 1, 1]
 
 
 async def test_a_read_that_is_cancelled_is_journaled_as_cancelled(enter: Enter) -> None:

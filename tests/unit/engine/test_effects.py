@@ -589,9 +589,7 @@ async def test_a_runner_that_gives_up_a_call_before_it_is_signed_sends_nothing(
         return None
 
     world = World(chain_agent(runner=runner_agent("impatient").runner))
-    body = await execute(
-        enter, world, signers={"key": Slow()}, runners={"impatient": impatient}
-    )
+    body = await execute(enter, world, signers={"key": Slow()}, runners={"impatient": impatient})
     assert body["outcome"] == "succeeded"
     assert [result["success"] for result in body["results"]] == [False, True]
     assert len(world.chain.broadcasts) == 1

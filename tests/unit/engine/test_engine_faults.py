@@ -236,7 +236,7 @@ async def test_an_acceptance_that_takes_long_does_not_lose_its_turn(enter: Enter
     store = world.faulty()
     engine = await enter(world.engine(store, {"gate": gate}))
     first = await engine.submit("gate")
-    store.fail(Fault.HELD)
+    store.fail(Fault.HELD_LOST)
     request = asyncio.create_task(engine.submit("gate"))
     await settle()
     gate.open.set()
@@ -373,6 +373,24 @@ async def test_closing_ends_although_the_store_does_not_come_back(
     assert is_empty(engine)
     assert "2 executions could not be journaled" in caplog.text
     assert len(await world.inner.scan("owner")) == 1
+
+
+async def test_a_request_withdrawn_after_the_engine_was_closed_over_it_changes_nothing() -> None:
+    world = World(runner_agent("forever"))
+    store = world.faulty()
+    engine = world.engine(store, settle_timeout=10)
+    await engine.start()
+    store.fail(Fault.HELD_LOST)
+    request = asyncio.create_task(engine.submit("forever"))
+    await settle()
+    closing = asyncio.create_task(engine.aclose())
+    await world.clock.advance(31)
+    await closing
+    request.cancel()
+    await asyncio.wait({request})
+    await settle()
+    assert await world.inner.tail(0) == []
+    assert is_empty(engine)
 
 
 async def test_closing_ends_although_an_acceptance_hangs() -> None:

@@ -95,11 +95,11 @@ def chain_agent(**more: Any) -> Agent:
 class World:
     """One store and clock; engines are made on them."""
 
-    def __init__(self, *agents: Agent, store: ExecutionStore | None = None) -> None:
+    def __init__(self, *agents: Agent, chain: ModelChain | None = None) -> None:
         self.clock = ManualClock()
-        self.inner = store or MemoryStore()
+        self.inner = MemoryStore()
         self.repository = MemoryRepository(agents, [CONTRACT])
-        self.chain = ModelChain()
+        self.chain = chain or ModelChain()
         self.signer = ModelSigner()
         self.chain.fund(self.signer.address)
         self.chain.deploy(TARGET, {"get": "7", "set": None, "pay": None})

@@ -1,0 +1,85 @@
+"""Whether an engine can do its work."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from zephyrus_exec.engine import health
+from zephyrus_exec.engine.health import Health, examine
+from zephyrus_exec.engine.records import Lane
+from zephyrus_exec.errors import ChainUnavailable
+from zephyrus_exec.interfaces.chain import Chain
+from zephyrus_exec.stores.memory import MemoryStore
+from zephyrus_exec.testing.chain import ModelChain
+from zephyrus_exec.testing.faulty_store import FaultyStore
+
+
+async def look(
+    store: FaultyStore | None = None, chain: Chain | None = None, *, draining: bool = False
+) -> Health:
+    chains = {1337: chain} if chain is not None else {}
+    return await examine(
+        store or FaultyStore(MemoryStore()), chains, draining=draining, running=1, queued=2
+    )
+
+
+async def test_an_engine_whose_store_and_chains_answer_is_ready() -> None:
+    seen = await look(chain=ModelChain())
+    assert (seen.ready, seen.degraded) == (True, False)
+    assert seen.details == {
+        "status": "ready",
+        "draining": False,
+        "store": "ok",
+        "halted_lanes": [],
+        "chains": {"1337": "ok"},
+        "running": 1,
+        "queued": 2,
+    }
+
+
+@pytest.mark.parametrize("broken", ["writable", "readable"])
+async def test_without_its_store_an_engine_is_not_ready(broken: str) -> None:
+    store = FaultyStore(MemoryStore())
+    setattr(store, broken, False)
+    seen = await look(store)
+    assert (seen.ready, seen.degraded) == (False, False)
+    assert (seen.details["status"], seen.details["store"]) == (
+        "unavailable",
+        "store_unavailable",
+    )
+
+
+async def test_a_draining_engine_is_not_ready() -> None:
+    assert not (await look(draining=True)).ready
+
+
+async def test_a_chain_that_cannot_be_reached_degrades() -> None:
+    async def away(_method: str) -> None:
+        raise ChainUnavailable("away", chain_id=1337)
+
+    chain = ModelChain()
+    chain.before = away
+    seen = await look(chain=chain)
+    assert (seen.ready, seen.degraded) == (True, True)
+    assert seen.details["chains"] == {"1337": "unavailable"}
+
+
+async def test_a_chain_that_does_not_answer_in_time_degrades(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def hang(_method: str) -> None:
+        await asyncio.Event().wait()
+
+    chain = ModelChain()
+    chain.before = hang
+    monkeypatch.setattr(health, "_PATIENCE", 0.0)
+    assert (await look(chain=chain)).degraded
+
+
+async def test_a_halted_lane_degrades_and_is_named() -> None:
+    store = FaultyStore(MemoryStore())
+    await store.commit([Lane(1, "0xa", 3, halted="foreign_use").put(0)])
+    seen = await look(store)
+    assert (seen.degraded, seen.details["halted_lanes"]) == (True, ["1:0xa"])
