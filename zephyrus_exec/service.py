@@ -40,6 +40,8 @@ class Service:
         self._limits = limits or SessionLimits()
         self._listeners: list[Listener] = []
         self._sessions: set[Session] = set()
+        self._submitting: set[asyncio.Task[None]] = set()
+        """Requests on their way to the engine whose peers have gone."""
         self._no_session = asyncio.Event()
         self._no_session.set()
 
@@ -79,7 +81,10 @@ class Service:
         self._sessions.add(session)
         self._no_session.clear()
         try:
-            await session.run()
+            submitting = await session.run()
+            if submitting is not None:
+                self._submitting.add(submitting)
+                submitting.add_done_callback(self._submitting.discard)
         finally:
             self._sessions.discard(session)
             if not self._sessions:

@@ -66,16 +66,26 @@ class Session:
         )
         self._answering: asyncio.Task[None] | None = None
         self._finishing: asyncio.Task[None] | None = None
+        self._submitting = False
+        self._gone = False
 
-    async def run(self) -> None:
-        """Serve the peer until its channel ends. Executions it started go on without it."""
+    async def run(self) -> asyncio.Task[None] | None:
+        """Serve the peer until its channel ends. Executions it started go on without it.
+
+        Returns:
+            What still hands a request over to the engine, which was said to be started: let it
+            end by itself. Null: there is nothing.
+        """
         try:
             await self._read()
         except TransportError as end:
             _log.debug("a session ended: %s", end)
         finally:
-            await _stop(self._answering)
+            self._gone = True
+            if not self._submitting:
+                await _stop(self._answering)
             await _stop(self._finishing)
+        return self._answering if self._submitting else None
 
     def finish(self) -> None:
         """Answer what was started, refuse what was not, then close the channel with 1001."""
@@ -100,7 +110,7 @@ class Session:
     async def _answer_all(self) -> None:
         """Answer until nothing is unanswered; the reader starts this again when there is."""
         try:
-            while (request := self._connection.current) is not None:
+            while not self._gone and (request := self._connection.current) is not None:
                 if isinstance(request, ExecuteRequest):
                     await self._execute(request)
                 else:
@@ -116,6 +126,8 @@ class Session:
         await self._transport.send([self._connection.started()])
         try:
             execution_id = await self._submit(request)
+            if self._gone:
+                return
             completed = await self._engine.result(execution_id, principal=self._principal)
         except ZephyrusError as error:
             frame = self._connection.failed(render_error(error, self._connection.language))
@@ -126,7 +138,11 @@ class Session:
     async def _submit(self, request: ExecuteRequest) -> str:
         if self._finishing is not None:
             raise Draining("the service is shutting down and takes no new work")
-        return await self._engine.submit(request.agent_id, principal=self._principal)
+        self._submitting = True
+        try:
+            return await self._engine.submit(request.agent_id, principal=self._principal)
+        finally:
+            self._submitting = False
 
     def _last_reply(self, completed: JsonObject) -> str:
         """Return the frame that tells what a `completed` event says."""
