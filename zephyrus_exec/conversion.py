@@ -23,7 +23,7 @@ from cattrs.errors import BaseValidationError, StructureHandlerNotFoundError
 from cattrs.gen import make_dict_structure_fn, override
 
 from .errors import InvalidValue
-from .model import Action, Json
+from .model import Action, Json, JsonObject
 
 T = TypeVar("T")
 _Hook: TypeAlias = Callable[[object, Any], Any]
@@ -132,6 +132,18 @@ def as_json(value: object) -> Json:
     kind: Any = Json
     data: Json = structure(value, kind)
     return data
+
+
+def as_json_object(value: object) -> JsonObject:
+    """Return the value as `as_json` does, once it is sure to be an object.
+
+    Raises:
+        InvalidValue: It is no object, or not all of it is JSON.
+    """
+    checked = as_json(value)
+    if not isinstance(checked, Mapping):
+        raise _refused("$", f"is {_kind(value)}", "must be an object")
+    return checked
 
 
 class _Refusal(Exception):

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from attrs import define, evolve
 
-from ..conversion import dumps
+from ..conversion import as_json, as_json_object, dumps
 from ..errors import (
     CallReverted,
     ContractNotFound,
@@ -90,7 +90,7 @@ class ExecutionContext(RunContext):
     async def emit(self, data: JsonObject) -> None:
         """Journal a `progress` event."""
         self._check_open()
-        self._journal.add(EventKind.PROGRESS, data)
+        self._journal.add(EventKind.PROGRESS, as_json_object(data))
         await self._journal.commit()
 
     async def action(
@@ -103,12 +103,12 @@ class ExecutionContext(RunContext):
         once: bool = False,
     ) -> Json:
         """Do something and journal it: start before, result after."""
-        begun = ActionResult(name, parameters or {}, None, success=False, message=message)
+        shown = as_json_object(parameters or {})
+        begun = ActionResult(name, shown, None, success=False, message=message)
         step = await self._start(begun, once=once)
         failure: ZephyrusError | None = RunnerFailed(f"{name} raised an error", function=name)
         try:
-            value = await perform()
-            dumps(value)
+            value = as_json(await perform())
             failure = None
         except ZephyrusError as error:
             failure = error

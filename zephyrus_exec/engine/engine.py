@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import Self
 
-from ..conversion import dumps, quote
+from ..conversion import as_json, dumps, quote
 from ..errors import (
     AgentBusy,
     AgentStopped,
@@ -62,11 +62,14 @@ from .listing import list_executions, load_execution
 from .reconciler import Reconciler
 from .registry import runner_of
 from .results import error_object, result_object
+from .retention import Retention
 from .snapshots import Snapshots
 from .tasks import spawn
 from .wakeups import Wakeups
 
 _log = logging.getLogger(__name__)
+
+_KEPT_IN_MEMORY = 1000
 
 _POLL_FOREIGN = 0.5
 """Seconds between looks at an execution that another process runs."""
@@ -113,6 +116,9 @@ class ExecutionEngine:
         settle_timeout: Seconds an ended execution waits for transactions it has signed.
         lease_duration: Seconds after which a process that says nothing counts as gone.
         planner_timeout: Seconds a planner may take for one answer.
+        keep_ended: How many ended executions this process leaves in the store, at least 1; older
+            ones are forgotten, unless a transaction of theirs is under way. Null: all where the
+            store is durable, otherwise 1,000.
     """
 
     def __init__(
@@ -133,6 +139,7 @@ class ExecutionEngine:
         settle_timeout: float = 30.0,
         lease_duration: float = 20.0,
         planner_timeout: float = 60.0,
+        keep_ended: int | None = None,
     ) -> None:
         self.agents = agents
         self.contracts = contracts
@@ -166,6 +173,9 @@ class ExecutionEngine:
             renew_every=lease_duration / 4,
             ended=self._wakeups.wake,
         )
+        if keep_ended is None and not store.durable:
+            keep_ended = _KEPT_IN_MEMORY
+        self._retention = Retention(store, keep=keep_ended)
         self._running: dict[str, RunningExecution] = {}
         self._of_agent: dict[str, list[RunningExecution]] = {}
         self._background: list[asyncio.Task[None]] = []
@@ -316,6 +326,7 @@ class ExecutionEngine:
             AgentStopped, AgentBusy: The agent does not run now.
             Overloaded: Too much waits already, or the journal cannot be written.
             Draining: The engine is shutting down.
+            InvalidValue: The input is no JSON.
         """
         self._check_open()
         agent = await self.agents.get_agent(agent_id)
@@ -338,7 +349,7 @@ class ExecutionEngine:
             id=(execution_id := self._new_id()),
             snapshot=self._snapshots.take(agent, contract),
             principal=principal,
-            input=input,
+            input=as_json(input),
             deadline=latest if deadline is None else min(deadline, latest),
             created_at=now,
             journal=Journal(self.store, self.clock, execution_id, self._wakeups.wake),
@@ -498,7 +509,7 @@ class ExecutionEngine:
             name, runner = runner_of(execution.agent, self._runners)
             value = await runner(ExecutionContext(execution, self._tools))
             if value is not None:
-                result = ActionResult(name, {}, value, success=True)
+                result = ActionResult(name, {}, as_json(value), success=True)
                 execution.add_result(result, dumps(result_object(result)))
         except asyncio.CancelledError:
             return execution.cause or _unasked_end(execution)
@@ -530,6 +541,8 @@ class ExecutionEngine:
             _log.warning("execution %s is lost to this process: %s", execution.id, error)
         else:
             execution.done.set_result(body)
+            if all(effect.receipt is not None for effect in execution.effects.values()):
+                await self._retention.ended(execution.id)
         self._leave(execution)
 
     def _end_early(self, execution: RunningExecution, cause: Ending) -> None:
@@ -540,7 +553,8 @@ class ExecutionEngine:
         if execution.alarm is not None:
             execution.alarm.cancel()
         execution.alarm = self._deadlines.at(
-            self.clock.now() + 2 * self._tools.settle_timeout, lambda: self._abandon(execution, cause)
+            self.clock.now() + 2 * self._tools.settle_timeout,
+            lambda: self._abandon(execution, cause),
         )
         if execution.task is None and execution.accepted:
             self._start(execution)

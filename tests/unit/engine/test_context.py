@@ -303,3 +303,42 @@ async def test_an_adapter_that_breaks_its_promise_fails_the_run_under_an_inciden
     world.chain.before = crash
     _, execution_id = await run(enter, work, world)
     assert (await world.ended(execution_id))["error"]["code"] == "runner_failed"
+
+
+def nested(levels: int) -> Any:
+    """Return a list in a list, so many levels deep."""
+    value: Any = 0
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("value", [nested(65), {1: 2}, object(), float("nan")])
+async def test_a_value_that_could_not_be_read_back_fails_the_action(
+    enter: Enter, value: Any
+) -> None:
+    """Too deep, keys that are no strings: whoever reads the results must be able to."""
+
+    async def odd(context: RunContext) -> Json:
+        async def perform() -> Json:
+            checked: Json = value
+            return checked
+
+        return await context.action("odd", perform)
+
+    world = World(runner_agent("odd"))
+    engine = await enter(world.engine(runners={"odd": odd}))
+    body = await engine.result(await engine.submit("odd"))
+    error = body["error"]
+    assert isinstance(error, dict)
+    assert error["code"] == "invalid_value"
+
+
+async def test_progress_is_an_object(enter: Enter) -> None:
+    async def odd(context: RunContext) -> None:
+        await context.emit([1])  # type: ignore[arg-type]
+
+    world = World(runner_agent("odd"))
+    engine = await enter(world.engine(runners={"odd": odd}))
+    body = await engine.result(await engine.submit("odd"))
+    assert body["outcome"] == "failed"

@@ -566,6 +566,21 @@ async def test_what_is_not_mined_in_time_is_told_as_pending_with_its_hash(
         await closing
 
 
+async def test_who_closes_in_a_hurry_decides_how_long_it_waits_for_what_is_signed(
+    enter: Enter,
+) -> None:
+    world = World(chain_agent())
+    world.chain.automine = False
+    engine = await enter(world.chain_engine(plan("set"), settle_timeout=30))
+    execution_id = await engine.submit("a")
+    await world.clock.advance(1)
+    closing = asyncio.create_task(engine.aclose(settle_timeout=2))
+    await world.clock.advance(3)
+    await closing
+    body = await world.ended(execution_id)
+    assert (body["outcome"], body["effects"]["pending"]) == ("interrupted", 1)
+
+
 async def test_a_runner_that_gives_up_a_call_before_it_is_signed_sends_nothing(
     enter: Enter,
 ) -> None:
