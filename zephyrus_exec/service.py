@@ -150,7 +150,8 @@ async def serve(
 ) -> AsyncIterator[Service]:
     """Serve an engine to WebSocket clients inside the running loop.
 
-    On leaving, the port is closed, what runs is ended, and every client gets its replies. An engine that is not running yet is started, and closed on leaving.
+    On leaving, the port is closed, what runs is ended, and every client gets its replies. An
+    engine that is not running yet is started, and closed on leaving.
 
     Args:
         engine: What to serve.

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from attrs import frozen
 
+from zephyrus_exec import conversion
 from zephyrus_exec.conversion import MAX_DEPTH, as_json, dumps, quote, structure, unstructure
 from zephyrus_exec.errors import InvalidValue
 from zephyrus_exec.model import (
@@ -406,3 +407,10 @@ def test_a_class_of_somebody_else_is_read_by_the_same_rules() -> None:
     assert structure({"rows": [{"a": 1}], "cells": [1]}, Table).rows == [{"a": 1}]
     assert refusal({"rows": [1], "cells": []}, Table)[0] == "$.rows[0]"
     assert refusal({"rows": [], "cells": ["1"]}, Table)[0] == "$.cells[0]"
+
+
+@pytest.mark.parametrize("value", [None, "ñ\n", 2**70, 1.5, [1, (2,)], {"a": {"b": [True]}}])
+def test_the_prebuilt_encoder_writes_what_the_public_one_writes(value: Json) -> None:
+    """Whether or not the interpreter has one in C."""
+    make = getattr(json.encoder, "c_make_encoder", None)
+    assert conversion._prebuilt(None)(value) == conversion._prebuilt(make)(value) == dumps(value)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Mapping
+import math
+from collections.abc import AsyncGenerator, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -18,6 +19,7 @@ from ..errors import (
     ExecutionCancelled,
     ExecutionInterrupted,
     ExecutionTimedOut,
+    InvalidValue,
     NotRunning,
     Overloaded,
     RunnerFailed,
@@ -64,7 +66,7 @@ from .registry import runner_of
 from .results import error_object, result_object
 from .retention import Retention
 from .snapshots import Snapshots
-from .tasks import spawn
+from .tasks import finished, spawn
 from .wakeups import Wakeups
 
 _log = logging.getLogger(__name__)
@@ -326,7 +328,7 @@ class ExecutionEngine:
             AgentStopped, AgentBusy: The agent does not run now.
             Overloaded: Too much waits already, or the journal cannot be written.
             Draining: The engine is shutting down.
-            InvalidValue: The input is no JSON.
+            InvalidValue: The input is no JSON, or the deadline is no time.
         """
         self._check_open()
         agent = await self.agents.get_agent(agent_id)
@@ -343,13 +345,15 @@ class ExecutionEngine:
             if running.accepted and running.cause is None:
                 return running.id
             self._check_open()
+        if deadline is not None and not math.isfinite(deadline):
+            raise InvalidValue.at("$.deadline", f"is {deadline}", "give seconds since the epoch")
         now = self.clock.now()
         latest = now + self._max_duration
         execution = RunningExecution(
             id=(execution_id := self._new_id()),
             snapshot=self._snapshots.take(agent, contract),
             principal=principal,
-            input=as_json(input),
+            input=None if input is None else as_json(input),
             deadline=latest if deadline is None else min(deadline, latest),
             created_at=now,
             journal=Journal(self.store, self.clock, execution_id, self._wakeups.wake),
@@ -452,15 +456,12 @@ class ExecutionEngine:
         await self._end(execution, execution.cause or _WITHDRAWN)
 
     def _add_accepted(self, execution: RunningExecution) -> None:
-        execution.journal.add(
+        given = "null" if execution.input is None else dumps(execution.input)
+        execution.journal.add_encoded(
             EventKind.ACCEPTED,
-            {
-                "agent_id": execution.agent.id,
-                "snapshot": execution.snapshot.keep.key,
-                "principal": execution.principal.id,
-                "input": execution.input,
-                "deadline": execution.deadline,
-            },
+            f'{{"agent_id":{quote(execution.agent.id)},"snapshot":"{execution.snapshot.keep.key}",'
+            f'"principal":{quote(execution.principal.id)},"input":{given},'
+            f'"deadline":{execution.deadline!r}}}',
         )
         if execution.ticket.running:
             self._add_started(execution)
@@ -471,20 +472,20 @@ class ExecutionEngine:
 
     def _record(self, execution: RunningExecution, ending: Ending | None = None) -> tuple[str, str]:
         """Return body and group of the execution's record."""
-        status = "running" if execution.ticket.running else "queued"
-        body = dumps(
-            {
-                "agent_id": execution.agent.id,
-                "principal": execution.principal.id,
-                "owner": self._owner,
-                "status": status if ending is None else "completed",
-                "created_at": execution.created_at,
-                "ended_at": None if ending is None else self.clock.now(),
-                "outcome": None if ending is None else ending.outcome,
-                "error": error_object(ending.error) if ending and ending.error else None,
-            }
+        who = (
+            f'{{"agent_id":{quote(execution.agent.id)},"principal":{quote(execution.principal.id)},'
+            f'"owner":{quote(self._owner)},"created_at":{execution.created_at!r},'
         )
-        return body, open_group(self._owner) if ending is None else ENDED
+        if ending is None:
+            status = "running" if execution.ticket.running else "queued"
+            stands = f'"status":"{status}","ended_at":null,"outcome":null,"error":null}}'
+            return who + stands, open_group(self._owner)
+        error = "null" if ending.error is None else dumps(error_object(ending.error))
+        stands = (
+            f'"status":"completed","ended_at":{self.clock.now()!r},'
+            f'"outcome":"{ending.outcome}","error":{error}}}'
+        )
+        return who + stands, ENDED
 
     # --- run -------------------------------------------------------------------------------------
 
@@ -571,7 +572,7 @@ class ExecutionEngine:
 
     async def watch(
         self, execution_id: str, *, after: int = 0, principal: Principal = ANONYMOUS
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """Yield the execution's events in order, from the journal and then live, to the last.
 
         A watcher is a cursor: nothing is kept for it while it does not ask. One that starts behind
@@ -625,7 +626,7 @@ class ExecutionEngine:
         """
         execution = self._running.get(execution_id)
         if execution is not None:
-            await asyncio.wait({execution.done})
+            await finished(execution.done)
             if not execution.done.cancelled():
                 body: dict[str, Json] = json.loads(execution.done.result())
                 return body

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
+from typing import Any
 
 _log = logging.getLogger(__name__)
 
@@ -19,6 +20,21 @@ def spawn(work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
     task = asyncio.create_task(work, name=name)
     task.add_done_callback(_tell)
     return task
+
+
+async def finished(future: asyncio.Future[Any]) -> None:
+    """Return once the future is done; it stays as it is, also where the caller is cancelled."""
+    waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def wake(_: asyncio.Future[Any]) -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
+    future.add_done_callback(wake)
+    try:
+        await waiter
+    finally:
+        future.remove_done_callback(wake)
 
 
 def _tell(task: asyncio.Task[None]) -> None:

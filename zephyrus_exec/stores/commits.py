@@ -14,6 +14,8 @@ def check_shape(writes: Sequence[Write]) -> None:
     Raises:
         StoreError: They cannot; the caller has to be changed.
     """
+    if len(writes) == 1 and not isinstance(writes[0], Put):
+        return
     places: set[str | tuple[str, str]] = set()
     for write in writes:
         if isinstance(write, Append | Forget):

@@ -80,6 +80,15 @@ async def test_no_deadline_lies_beyond_the_longest_duration(enter: Enter) -> Non
         assert accepted.data["deadline"] == world.clock.now() + 100
 
 
+@pytest.mark.parametrize("deadline", [float("nan"), float("inf"), float("-inf")])
+async def test_a_deadline_that_is_no_time_is_refused(enter: Enter, deadline: float) -> None:
+    world = World(runner_agent("nothing"))
+    engine = await enter(world.engine())
+    with pytest.raises(InvalidValue, match="deadline"):
+        await engine.submit("nothing", deadline=deadline)
+    assert is_empty(engine)
+
+
 async def test_what_a_runner_returns_becomes_the_last_result(enter: Enter) -> None:
     async def answer(_context: RunContext) -> Json:
         return {"answer": 42}

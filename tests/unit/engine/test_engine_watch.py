@@ -78,7 +78,7 @@ async def test_several_watchers_see_every_event_live_and_the_same(enter: Enter) 
 
     async def follow(into: list[Event]) -> None:
         async for event in engine.watch(execution_id):
-            into.append(event)
+            into += [event]
 
     watchers = [asyncio.create_task(follow(into)) for into in seen]
     for n in range(3):
