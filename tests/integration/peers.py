@@ -111,7 +111,7 @@ class Peer:
     """The far end of a session."""
 
     transport: MemoryTransport
-    serving: asyncio.Task[None]
+    serving: asyncio.Task[Any]
     """Ends with the session."""
     _read: list[Frame] = field(factory=list)
 
