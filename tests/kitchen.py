@@ -60,11 +60,17 @@ async def deploy_kitchen(chain: EvmChain, signer: Signer, *, mining: bool = Fals
         signer: Of a funded account.
         mining: Whether a block must be asked for.
     """
+    address = await deploy(chain, signer, kitchen()["bytecode"], mining=mining)
+    return kitchen_contract(address, chain.chain_id)
+
+
+async def deploy(chain: EvmChain, signer: Signer, bytecode: str, *, mining: bool = False) -> str:
+    """Create a contract of this bytecode (`0x…`), and return its address."""
     account = await chain.account(signer.address)
     creation = Call(
         chain_id=chain.chain_id,
         to="",
-        data=bytes.fromhex(kitchen()["bytecode"][2:]),
+        data=bytes.fromhex(bytecode[2:]),
         function="constructor()",
         type=FunctionType.WRITE,
         arguments={},
@@ -79,4 +85,4 @@ async def deploy_kitchen(chain: EvmChain, signer: Signer, *, mining: bool = Fals
     receipt = await settled(chain, signed.hash, sender=signer.address)
     assert receipt.success
     slot = rlp.encode([to_canonical_address(signer.address), account.nonce])
-    return kitchen_contract(to_checksum_address(keccak(slot)[12:]), chain.chain_id)
+    return str(to_checksum_address(keccak(slot)[12:]))
