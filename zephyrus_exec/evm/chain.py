@@ -32,7 +32,7 @@ from ..interfaces.chain import (
     Simulation,
     UnsignedTransaction,
 )
-from ..model import AgentFunction, Contract, Json, JsonObject
+from ..model import AgentFunction, Contract, FunctionType, Json, JsonObject
 from .abi import decode_outputs, encode_call
 from .abi_types import AbiType
 from .codec import BadData
@@ -46,6 +46,12 @@ from .values import BadValue, to_abi
 _T = TypeVar("_T")
 
 _ADDRESS: Final = AbiType("address", "address")
+_DELEGATION: Final = bytes.fromhex("ef0100")
+_DELEGATION_BYTES: Final = 23
+"""A delegation designator: prefix and address (EIP-7702)."""
+_BASE_GAS: Final = 21_000
+_ZERO_BYTE_GAS: Final = 4
+_OTHER_BYTE_GAS: Final = 16
 _LOOKS: Final = 3
 """How often a view of several replies is taken before the chain counts as too restless."""
 
@@ -124,6 +130,23 @@ class EvmChain(Chain):
         """Return the sign-ready transaction; asks no node."""
         payload = unsigned_payload(call, nonce=nonce, gas=gas, fees=fees)
         return UnsignedTransaction(call, nonce, gas, fees, payload)
+
+    def blank(self, sender: str) -> Call:
+        """Return the call that only uses a nonce up: no value, no data, to the sender itself."""
+        return Call(
+            chain_id=self.chain_id,
+            to=str(to_abi(_ADDRESS, sender)),
+            data=b"",
+            function="",
+            type=FunctionType.WRITE,
+            arguments={},
+            abi={},
+        )
+
+    def intrinsic_gas(self, call: Call) -> int:
+        """Return base and calldata costs (EIP-2028); newer forks only demand more (EIP-7623)."""
+        zeros = call.data.count(0)
+        return _BASE_GAS + _ZERO_BYTE_GAS * zeros + _OTHER_BYTE_GAS * (len(call.data) - zeros)
 
     def assemble(self, unsigned: UnsignedTransaction, signature: bytes) -> SignedTransaction:
         """Return the signed bytes and their hash; asks no node."""
@@ -294,6 +317,7 @@ class EvmChain(Chain):
             balance_wei=self._replies.quantity(balance, "balance"),
             has_code=bool(code),
             block=block,
+            delegated=code.startswith(_DELEGATION) and len(code) == _DELEGATION_BYTES,
         )
 
     async def _nonce(self, address: str, block: Block) -> int:
@@ -317,6 +341,30 @@ class EvmChain(Chain):
         """Return the latest block."""
         block, _ = await self._header("latest")
         return block
+
+    async def final(self) -> Block:
+        """Return the block of the tag `finalized`."""
+        block, _ = await self._header("finalized")
+        return block
+
+    async def block(self, number: int) -> Block | None:
+        """Return the block that stands at this height; null: the head is below it."""
+        reply = await self._ask("eth_getBlockByNumber", hex(number), False)
+        if reply is None:
+            return None
+        block, _ = self._replies.header(reply)
+        if block.number != number:
+            raise self._replies.nonsense("block.number")
+        return block
+
+    async def find_consumer(self, sender: str, nonce: int, *, after: int, upto: int) -> str | None:
+        """Return the hash of the transaction that used this nonce, from blocks that stand now."""
+        for number in range(max(0, after + 1), upto + 1):
+            block = await self._ask("eth_getBlockByNumber", hex(number), True)
+            for found, (by, used) in self._replies.senders(block, number).items():
+                if (by, used) == (sender.lower(), nonce):
+                    return found
+        return None
 
     async def _view(
         self, look: Callable[[Block], Awaitable[_T]], min_block: int | None
@@ -344,9 +392,9 @@ class EvmChain(Chain):
         raise self._replies.unavailable(f"has not reached block {min_block} in time")
 
     async def _block(self, number: int) -> Block:
-        block, _ = await self._header(hex(number))
-        if block.number != number:
-            raise self._replies.nonsense("block.number")
+        block = await self.block(number)
+        if block is None:
+            raise self._replies.nonsense("block")
         return block
 
     async def _header(self, which: str) -> tuple[Block, int | None]:

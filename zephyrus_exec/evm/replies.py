@@ -13,6 +13,7 @@ from .rpc import RpcError
 
 _QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
 _HASH = re.compile(r"0x[0-9a-fA-F]{64}")
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _BYTES = re.compile(r"0x(?:[0-9a-fA-F]{2})*")
 _REVERT_DATA = re.compile(r"(?:0x|Reverted 0x)((?:[0-9a-fA-F]{2})*)")
 _HALTED = re.compile(
@@ -61,14 +62,36 @@ class Replies:
         """Return a block and its base fee per gas; null: it has none."""
         if not isinstance(value, Mapping):
             raise self.nonsense("block")
+        base_fee = value.get("baseFeePerGas")
         block = Block(
             number=self.quantity(value.get("number"), "block.number"),
             hash=self.block_hash(value.get("hash"), "block.hash"),
             timestamp=self.quantity(value.get("timestamp"), "block.timestamp"),
             gas_limit=self.quantity(value.get("gasLimit"), "block.gasLimit"),
+            base_fee_wei=(
+                None if base_fee is None else self.quantity(base_fee, "block.baseFeePerGas")
+            ),
         )
-        base_fee = value.get("baseFeePerGas")
-        return block, None if base_fee is None else self.quantity(base_fee, "block.baseFeePerGas")
+        return block, block.base_fee_wei
+
+    def senders(self, value: Json, number: int) -> dict[str, tuple[str, int]]:
+        """Return sender (lower case) and nonce of each transaction of a whole block, by hash."""
+        block, _ = self.header(value)
+        if block.number != number:
+            raise self.nonsense("block.number")
+        listed = value.get("transactions") if isinstance(value, Mapping) else None
+        if not isinstance(listed, list):
+            raise self.nonsense("block.transactions")
+        return dict(self._sender(one) for one in listed)
+
+    def _sender(self, value: Json) -> tuple[str, tuple[str, int]]:
+        if not isinstance(value, Mapping):
+            raise self.nonsense("block.transactions")
+        sender = value.get("from")
+        if not isinstance(sender, str) or not _ADDRESS.fullmatch(sender):
+            raise self.nonsense("transaction.from")
+        nonce = self.quantity(value.get("nonce"), "transaction.nonce")
+        return self.block_hash(value.get("hash"), "transaction.hash"), (sender.lower(), nonce)
 
     def receipt(self, value: Json, transaction_hash: str) -> Receipt | None:
         """Return the receipt of this transaction; null: it is in no block yet."""

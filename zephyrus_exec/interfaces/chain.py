@@ -41,6 +41,8 @@ class Block:
     timestamp: int
     """Seconds since the epoch."""
     gas_limit: int
+    base_fee_wei: int | None = None
+    """What a transaction must pay per unit of gas to be in it; null: a chain without (EIP-1559)."""
 
 
 @frozen
@@ -130,6 +132,13 @@ class Account:
     balance_wei: int
     has_code: bool
     block: Block
+    delegated: bool = False
+    """Whether its code only delegates (EIP-7702, `0xef0100…`), so that its key still signs."""
+
+    @property
+    def can_send(self) -> bool:
+        """Whether a transaction signed by the account's key can be included (EIP-3607)."""
+        return self.delegated or not self.has_code
 
 
 @frozen
@@ -220,6 +229,17 @@ class Chain(ABC):
         """
 
     @abstractmethod
+    def blank(self, sender: str) -> Call:
+        """Return the call that only uses a nonce up: no value, no data, to the sender itself."""
+
+    @abstractmethod
+    def intrinsic_gas(self, call: Call) -> int:
+        """Return the least gas with which a transaction of this call can be included at all.
+
+        Asks no node; never more than what the chain really demands.
+        """
+
+    @abstractmethod
     async def broadcast(self, raw: bytes) -> None:
         """Offer signed bytes to the chain, once.
 
@@ -231,7 +251,12 @@ class Chain(ABC):
 
     @abstractmethod
     async def lookup(self, hashes: Sequence[str], *, sender: str) -> Lookup:
-        """Return the receipts of these hashes and the sender's nonce, as one endpoint has them."""
+        """Return the receipts of these hashes and the sender's nonce, as one endpoint has them.
+
+        The nonce is never newer than the receipts: a transaction of these hashes that it counts
+        has its receipt in the answer. Receipts in blocks that do not stand are left out. No hash
+        at all is fine: then it is the nonce that is wanted.
+        """
 
     @abstractmethod
     async def account(self, address: str, *, min_block: int | None = None) -> Account:
@@ -243,6 +268,36 @@ class Chain(ABC):
 
         Raises:
             ChainUnavailable: Also where the node serves another chain id.
+        """
+
+    @abstractmethod
+    async def final(self) -> Block:
+        """Return the newest block that counts as final, by the chain's configuration.
+
+        It is that of a tag, one so many blocks below the head, or the head itself. Once a block
+        was final, it and the blocks below it are never replaced: that is the chain's word, which
+        outcomes are built on.
+        """
+
+    @abstractmethod
+    async def block(self, number: int) -> Block | None:
+        """Return the block that stands at this height; null: the head is below it."""
+
+    @abstractmethod
+    async def find_consumer(self, sender: str, nonce: int, *, after: int, upto: int) -> str | None:
+        """Return the hash of the transaction that used this nonce, from blocks that stand now.
+
+        Args:
+            sender: Whose nonce.
+            nonce: Which.
+            after: Blocks above this number are read; -1: from the first.
+            upto: Blocks up to this number are read, itself included.
+
+        Returns:
+            Its hash; null: every one of these blocks was read and none has such a transaction.
+
+        Raises:
+            ChainUnavailable: Not every one of these blocks could be read.
         """
 
     @abstractmethod

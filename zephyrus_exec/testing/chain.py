@@ -76,6 +76,7 @@ class ModelChain(Chain):
         legacy: Whether fees are gas prices instead of EIP-1559 fees.
         block_gas_limit: Gas limit of every block.
         gas: What every call is estimated at and uses.
+        final_depth: Blocks below the head at which a block is final; 0: at once.
     """
 
     def __init__(
@@ -87,10 +88,12 @@ class ModelChain(Chain):
         legacy: bool = False,
         block_gas_limit: int = 30_000_000,
         gas: int = 50_000,
+        final_depth: int = 8,
     ) -> None:
         self.chain_id = chain_id
         self.confirmations = confirmations
         self.automine = automine
+        self.final_depth = final_depth
         self.legacy = legacy
         self.priority_fee_wei = GWEI
         self.before: Hook = _nothing
@@ -99,6 +102,8 @@ class ModelChain(Chain):
         """Awaited after the method's effect: raising loses the reply."""
         self.broadcasts: list[bytes] = []
         """Everything that was offered and reached the node, in order."""
+        self.delegated: set[str] = set()
+        """Accounts, in lower case, whose code only delegates (EIP-7702)."""
         self._contracts: dict[str, dict[str, Behaviour]] = {}
         self.ledger = Ledger(
             self._contracts, self._execute, block_gas_limit=block_gas_limit, gas_used=gas
@@ -176,6 +181,22 @@ class ModelChain(Chain):
             }
         )
         return UnsignedTransaction(call, nonce, gas, fees, payload)
+
+    def blank(self, sender: str) -> Call:
+        """Return the call of no function."""
+        return Call(
+            chain_id=self.chain_id,
+            to=sender.lower(),
+            data=b"",
+            function="",
+            type=FunctionType.WRITE,
+            arguments={},
+            abi={},
+        )
+
+    def intrinsic_gas(self, call: Call) -> int:
+        """Return what an EVM chain would charge before any code runs."""
+        return 21_000 + 16 * len(call.data)
 
     def assemble(self, unsigned: UnsignedTransaction, signature: bytes) -> SignedTransaction:
         """Return the payload and its signature, one after the other."""
@@ -269,8 +290,9 @@ class ModelChain(Chain):
         result = Account(
             nonce=self.ledger.nonce(address),
             balance_wei=self.ledger.balance(address),
-            has_code=address.lower() in self._contracts,
+            has_code=address.lower() in self._contracts.keys() | self.delegated,
             block=self.ledger.head,
+            delegated=address.lower() in self.delegated,
         )
         await self.after("account")
         return result
@@ -281,6 +303,32 @@ class ModelChain(Chain):
         block = self.ledger.head
         await self.after("head")
         return block
+
+    async def final(self) -> Block:
+        """Return the block `final_depth` below the head, or the first."""
+        await self.before("final")
+        block = self.ledger.block(max(0, self.ledger.head.number - self.final_depth))
+        await self.after("final")
+        assert block is not None, "a block below the head stands"
+        return block
+
+    async def block(self, number: int) -> Block | None:
+        """Return the block that stands at this height."""
+        await self.before("block")
+        block = self.ledger.block(number)
+        await self.after("block")
+        return block
+
+    async def find_consumer(self, sender: str, nonce: int, *, after: int, upto: int) -> str | None:
+        """Return the hash of the transaction that used this nonce, if these blocks have it."""
+        await self.before("find_consumer")
+        if self.ledger.head.number < upto:
+            raise ChainUnavailable(
+                f"chain {self.chain_id} has no block {upto}", chain_id=self.chain_id
+            )
+        found = self.ledger.consumer(sender, nonce, after=after, upto=upto)
+        await self.after("find_consumer")
+        return found
 
     async def aclose(self) -> None:
         """Do nothing: there is no connection."""
@@ -307,7 +355,7 @@ class ModelChain(Chain):
         )
 
     def _execute(self, transaction: DecodedTransaction, storage: dict[str, Json]) -> Json:
-        said = json.loads(transaction.data)
+        said = json.loads(transaction.data or b'{"function": "", "arguments": {}}')
         behaviour = self._behaviour(transaction.to, said["function"])
         return behaviour(
             ModelCall(transaction.sender, said["arguments"], transaction.value_wei, storage)

@@ -113,6 +113,18 @@ class Ledger:
                 return mined.receipts[transaction_hash]
         return None
 
+    def block(self, number: int) -> Block | None:
+        """Return the block that stands at this height."""
+        return self._blocks[number].block if 0 <= number < len(self._blocks) else None
+
+    def consumer(self, sender: str, nonce: int, *, after: int, upto: int) -> str | None:
+        """Return the hash of the transaction that used this nonce in blocks (after, upto]."""
+        for mined in self._blocks[max(0, after + 1) : upto + 1]:
+            for transaction in mined.transactions:
+                if (transaction.sender.lower(), transaction.nonce) == (sender.lower(), nonce):
+                    return transaction.hash
+        return None
+
     @property
     def _state(self) -> _State:
         return self._blocks[-1].state
