@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 from attrs import define, field, frozen
 
-from ..conversion import dumps
+from ..conversion import dumps, quote
 from ..errors import ZephyrusError
-from ..model import ActionResult, Agent, Contract, Json, Outcome, Principal
+from ..model import ActionResult, Agent, Contract, EventKind, Json, Outcome, Principal
 from .admission import Ticket
 from .deadlines import Deadline
 from .journal import Journal
@@ -89,6 +89,48 @@ class RunningExecution:
             self.cause = cause
             if self.task is not None and self.begun:
                 self.task.cancel()
+
+
+ENDED = "ended"
+"""Group of the records of executions that have ended."""
+
+
+def open_group(owner: str) -> str:
+    """Return the group of the records of the executions that this owner has not ended."""
+    return f"open:{owner}"
+
+
+def add_started(execution: RunningExecution, owner: str) -> None:
+    """Journal, with the next commit, that this owner begins to run it."""
+    execution.started = True
+    execution.journal.add_encoded(EventKind.STARTED, f'{{"owner":{quote(owner)}}}')
+
+
+def record_of(
+    execution: RunningExecution, owner: str, ending: Ending | None = None, *, ended_at: float = 0.0
+) -> tuple[str, str]:
+    """Return body and group of the execution's record.
+
+    Args:
+        execution: Which.
+        owner: Id of this process.
+        ending: How it ends; null: it does not yet.
+        ended_at: Seconds since the epoch, where it ends.
+    """
+    who = (
+        f'{{"agent_id":{quote(execution.agent.id)},"principal":{quote(execution.principal.id)},'
+        f'"owner":{quote(owner)},"created_at":{execution.created_at!r},'
+    )
+    if ending is None:
+        status = "running" if execution.ticket.running else "queued"
+        stands = f'"status":"{status}","ended_at":null,"outcome":null,"error":null}}'
+        return who + stands, open_group(owner)
+    error = "null" if ending.error is None else dumps(error_object(ending.error))
+    stands = (
+        f'"status":"completed","ended_at":{ended_at!r},'
+        f'"outcome":"{ending.outcome}","error":{error}}}'
+    )
+    return who + stands, ENDED
 
 
 _COUNTED_AS = {

@@ -11,7 +11,7 @@ from ..errors import ExecutionInterrupted, StoreConflict, StoreError, ZephyrusEr
 from ..interfaces.clock import Clock
 from ..interfaces.store import Append, Delete, ExecutionStore, Expect, NewEvent, Put, Record
 from ..model import Event, EventKind, Json, Outcome
-from .execution import Ending, encode_completed
+from .execution import ENDED, Ending, encode_completed, open_group
 from .journal import EXECUTION
 from .listing import read_all
 from .records import EFFECT, Effect, EffectState
@@ -21,14 +21,6 @@ _log = logging.getLogger(__name__)
 
 OWNER = "owner"
 """Kind of the record that a living process renews."""
-
-ENDED = "ended"
-"""Group of the records of executions that have ended."""
-
-
-def open_group(owner: str) -> str:
-    """Return the group of the records of the executions that this owner has not ended."""
-    return f"open:{owner}"
 
 
 class Leases:
@@ -59,7 +51,7 @@ class Leases:
     ) -> None:
         self._store = store
         self._clock = clock
-        self._owner = owner
+        self.owner = owner
         self._duration = duration
         self._renew_every = renew_every
         self._ended = ended
@@ -97,7 +89,7 @@ class Leases:
         Where that fails, others find it run out later and nothing to end.
         """
         try:
-            await self._store.commit([Delete(OWNER, self._owner, self._version)])
+            await self._store.commit([Delete(OWNER, self.owner, self._version)])
         except StoreError as error:
             _log.warning("the lease could not be given up: %s", error)
 
@@ -116,14 +108,14 @@ class Leases:
                 await self._store.commit([self._lease(until)])
             except StoreConflict:
                 # Somebody found it run out and removed it, or a renewal arrived unnoticed.
-                record = await self._store.get(OWNER, self._owner)
+                record = await self._store.get(OWNER, self.owner)
                 self._version = record.version if record is not None else 0
                 await self._store.commit([self._lease(until)])
             self._version += 1
             self._until = until
 
     def _lease(self, until: float) -> Put:
-        return Put(OWNER, self._owner, self._version, "{}", due=until)
+        return Put(OWNER, self.owner, self._version, "{}", due=until)
 
     async def _end_all_of(self, owner: Record) -> None:
         expect = Expect(OWNER, owner.key, owner.version)

@@ -234,7 +234,7 @@ async def test_a_task_that_somebody_cancels_from_outside_is_interrupted(enter: E
     engine = await enter(world.engine())
     execution_id = await engine.submit("forever")
     await settle()
-    task = engine._running[execution_id].task
+    task = engine._roster.executions[execution_id].task
     assert task is not None
     task.cancel()
     assert (await engine.result(execution_id))["outcome"] == "interrupted"
@@ -357,7 +357,7 @@ async def test_a_full_queue_refuses_and_nothing_is_journaled(enter: Enter) -> No
     with pytest.raises(Overloaded):
         await engine.submit("forever")
     assert len(await world.inner.tail(0)) == head
-    assert len(engine._running) == 2
+    assert len(engine._roster.executions) == 2
 
 
 # --- deadlines -----------------------------------------------------------------------------------
@@ -456,11 +456,11 @@ async def test_abandoning_what_is_ending_already_changes_nothing(enter: Enter) -
     engine = await enter(world.engine())
     execution_id = await engine.submit("forever")
     await settle()
-    execution = engine._running[execution_id]
+    execution = engine._roster.executions[execution_id]
     await engine.cancel(execution_id)
     await engine.result(execution_id)
     assert execution.cause is not None
-    engine._abandon(execution, execution.cause)
+    engine._conductor.abandon(execution, execution.cause)
     assert execution.abandoned is None
 
 
@@ -600,7 +600,7 @@ async def test_memory_does_not_grow_with_executions(enter: Enter) -> None:
     for n in range(1000):
         name = "forever" if n % 4 == 0 else "nothing"
         execution_id = await engine.submit(name)
-        kept.append(weakref.ref(engine._running[execution_id]))
+        kept.append(weakref.ref(engine._roster.executions[execution_id]))
         if name == "forever":
             await engine.cancel(execution_id)
         await engine.result(execution_id)

@@ -45,7 +45,7 @@ async def test_what_is_ending_at_this_moment_cannot_be_cancelled(enter: Enter) -
     store = world.faulty(turns=3)
     engine = await enter(world.engine(store))
     execution_id = await engine.submit("nothing")
-    execution = engine._running[execution_id]
+    execution = engine._roster.executions[execution_id]
     for _ in range(20):
         if not execution.ended:
             await asyncio.sleep(0)
@@ -62,7 +62,7 @@ async def test_what_waits_for_its_turn_ends_at_once_and_never_starts(enter: Ente
     await engine.cancel(waiting)
     await engine.result(waiting)
     assert await world.kinds(waiting) == ["accepted", "cancel_requested", "completed"]
-    assert engine._admission.queued == 0
+    assert engine._roster.admission.queued == 0
 
 
 async def test_what_was_accepted_but_has_not_begun_never_begins(enter: Enter) -> None:

@@ -284,7 +284,7 @@ async def test_cancel_and_result_wait_for_an_acceptance_that_is_under_way(enter:
     store.fail(Fault.HELD)
     request = asyncio.create_task(engine.submit("forever"))
     await settle()
-    [execution_id] = engine._running
+    [execution_id] = engine._roster.executions
     cancelling = asyncio.create_task(engine.cancel(execution_id))
     await settle()
     store.release()

@@ -21,7 +21,7 @@ from .world import Gate, World, chain_agent, is_empty, plan, runner_agent, settl
 async def die(engine: ExecutionEngine, store: FaultyStore) -> None:
     """End the engine as a process ends that is killed: nothing of it reaches the store."""
     store.cut()
-    running = [execution.task for execution in engine._running.values()]
+    running = [execution.task for execution in engine._roster.executions.values()]
     for task in (*engine._background, *engine._reconciler._tasks, *running):
         if task is not None:
             task.cancel()
@@ -232,7 +232,7 @@ async def test_two_processes_may_end_the_same_orphans_at_once(enter: Enter) -> N
     for execution_id in orphans:
         assert (await world.ended(execution_id))["outcome"] == "interrupted"
     owners = {record.key for record in await world.inner.scan(OWNER)}
-    assert owners == {engine._owner for engine in engines}
+    assert owners == {engine._leases.owner for engine in engines}
     for engine in engines:
         await engine.aclose()
         assert is_empty(engine)

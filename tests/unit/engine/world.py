@@ -169,13 +169,13 @@ def plan(*functions: str, final: bool = True) -> Plan:
 def is_empty(engine: ExecutionEngine) -> bool:
     """Whether the engine holds nothing of any execution."""
     return not (
-        engine._running
-        or engine._of_agent
+        engine._roster.executions
+        or engine._roster._of_agent
         or len(engine._wakeups)
-        or engine._admission._agents
-        or engine._admission._ready
-        or engine._admission.running
-        or engine._admission.queued
+        or engine._roster.admission._agents
+        or engine._roster.admission._ready
+        or engine._roster.admission.running
+        or engine._roster.admission.queued
         or engine._reconciler.open_slots
         or engine._tools.effects._locks._locks
     )

@@ -1,0 +1,176 @@
+"""Running accepted executions to their end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+from ..conversion import as_json, dumps
+from ..errors import (
+    ExecutionCancelled,
+    ExecutionInterrupted,
+    ExecutionTimedOut,
+    RunnerFailed,
+    StoreError,
+    ZephyrusError,
+)
+from ..interfaces.clock import Clock, NewId
+from ..interfaces.runner import Runner
+from ..model import ActionResult, EventKind, Outcome
+from .context import ExecutionContext, Tools
+from .deadlines import Deadlines
+from .execution import SUCCEEDED, Ending, RunningExecution, add_started, completed_body, record_of
+from .leases import Leases
+from .registry import runner_of
+from .results import result_object
+from .retention import Retention
+from .roster import Roster
+from .tasks import spawn
+
+_log = logging.getLogger(__name__)
+
+_TIMED_OUT = Ending(Outcome.TIMED_OUT, ExecutionTimedOut("the execution's deadline passed"))
+
+
+class Conductor:
+    """Starts executions when it is their turn, ends each once, and journals how.
+
+    Args:
+        roster: The executions.
+        runners: By name.
+        tools: What their contexts work with.
+        leases: Say who this process is.
+        deadlines: Where their time is watched.
+        retention: Told of each that ended.
+        clock: The time.
+        new_id: Makes incident ids.
+    """
+
+    def __init__(
+        self,
+        roster: Roster,
+        *,
+        runners: Mapping[str, Runner],
+        tools: Tools,
+        leases: Leases,
+        deadlines: Deadlines,
+        retention: Retention,
+        clock: Clock,
+        new_id: NewId,
+    ) -> None:
+        self._roster = roster
+        self._runners = runners
+        self._tools = tools
+        self._leases = leases
+        self._deadlines = deadlines
+        self._retention = retention
+        self._clock = clock
+        self._new_id = new_id
+
+    def accepted(self, execution: RunningExecution) -> None:
+        """Run an execution whose acceptance is journaled, now or when it is its turn."""
+        execution.accepted = True
+        if execution.cause is None:
+            execution.alarm = self._deadlines.at(
+                execution.deadline, lambda: self.end_early(execution, _TIMED_OUT)
+            )
+        if execution.ticket.running or execution.cause is not None:
+            self._start(execution)
+
+    def turn_came(self, execution: RunningExecution) -> None:
+        """Start an execution whose turn has come; else `accepted` does once it is accepted."""
+        if execution.accepted and execution.task is None:
+            self._start(execution)
+
+    def _start(self, execution: RunningExecution) -> None:
+        execution.task = spawn(self._run(execution), f"zephyrus {execution.id}")
+
+    async def _run(self, execution: RunningExecution) -> None:
+        ending = execution.cause or await self._run_agent(execution)
+        await self.end(execution, ending)
+
+    async def _run_agent(self, execution: RunningExecution) -> Ending:
+        try:
+            execution.begun = True
+            if not execution.started:
+                add_started(execution, self._leases.owner)
+                await execution.journal.commit(record=record_of(execution, self._leases.owner))
+            name, runner = runner_of(execution.agent, self._runners)
+            value = await runner(ExecutionContext(execution, self._tools))
+            if value is not None:
+                result = ActionResult(name, {}, as_json(value), success=True)
+                execution.add_result(result, dumps(result_object(result)))
+        except asyncio.CancelledError:
+            return execution.cause or _unasked_end(execution)
+        except ZephyrusError as error:
+            return Ending(Outcome.FAILED, error)
+        except Exception:  # noqa: BLE001 - an agent's code may raise anything; it must not end the engine
+            incident = self._new_id()
+            _log.exception("execution %s failed, incident %s", execution.id, incident)
+            return Ending(
+                Outcome.FAILED,
+                RunnerFailed(
+                    f"the agent's code raised an error; the log has it as incident {incident}",
+                    incident=incident,
+                ),
+            )
+        return SUCCEEDED
+
+    async def end(self, execution: RunningExecution, ending: Ending) -> None:
+        """Journal the end, once, whoever comes first, and tell those who wait for it."""
+        if execution.ended:
+            return
+        execution.ended = True
+        try:
+            await execution.journal.settle()
+            body = completed_body(execution, ending)
+            execution.journal.add_encoded(EventKind.COMPLETED, body)
+            record = record_of(execution, self._leases.owner, ending, ended_at=self._clock.now())
+            await execution.journal.commit(record=record)
+        except StoreError as error:
+            _log.warning("execution %s is lost to this process: %s", execution.id, error)
+        else:
+            execution.done.set_result(body)
+            if all(effect.receipt is not None for effect in execution.effects.values()):
+                await self._retention.ended(execution.id)
+        self._roster.leave(execution)
+
+    def end_early(self, execution: RunningExecution, cause: Ending) -> None:
+        """Make it end for this cause: at once where it waits, at its next await where it runs."""
+        if execution.cause is not None or execution.ended:
+            return
+        execution.ask_to_end(cause)
+        if execution.alarm is not None:
+            execution.alarm.cancel()
+        execution.alarm = self._deadlines.at(
+            self._clock.now() + 2 * self._tools.settle_timeout,
+            lambda: self.abandon(execution, cause),
+        )
+        if execution.task is None and execution.accepted:
+            self._start(execution)
+
+    def abandon(self, execution: RunningExecution, cause: Ending) -> None:
+        """Go on without a runner that ignores its cancellation; its context is closed to it."""
+        if not execution.ended:
+            _log.error("execution %s does not stop; its runner ignores cancellation", execution.id)
+            execution.abandoned = spawn(
+                self.end(execution, cause), f"zephyrus {execution.id}, abandoned"
+            )
+
+    def leave_behind(self) -> None:
+        """Let go of every execution as it stands; nothing more is journaled."""
+        for execution in list(self._roster.executions.values()):
+            execution.ended = True
+            for task in (execution.task, execution.abandoned):
+                if task is not None:
+                    task.cancel()
+            self._roster.leave(execution)
+
+
+def _unasked_end(execution: RunningExecution) -> Ending:
+    """Return how an execution ends that was cancelled although nobody asked the engine for it."""
+    if execution.task is not None and execution.task.cancelling():
+        interrupted = ExecutionInterrupted("its task was cancelled from outside", reason="task")
+        return Ending(Outcome.INTERRUPTED, interrupted)
+    return Ending(Outcome.CANCELLED, ExecutionCancelled("the agent cancelled itself", reason=""))

@@ -1,0 +1,92 @@
+"""The executions that this process has, and the turn each of them waits for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from ..errors import AgentBusy
+from ..model import Agent, Overlap
+from .admission import Admission, Ticket
+from .execution import RunningExecution
+from .wakeups import Wakeups
+
+
+class Roster:
+    """Every execution that this process has accepted, or is about to, and has not ended.
+
+    Args:
+        admission: Says whose turn it is.
+        wakeups: Told when an execution leaves.
+    """
+
+    def __init__(self, admission: Admission, wakeups: Wakeups) -> None:
+        self.admission = admission
+        self.executions: dict[str, RunningExecution] = {}
+        self._wakeups = wakeups
+        self._of_agent: dict[str, list[RunningExecution]] = {}
+        self.idle = asyncio.Event()
+        """Set while there is no execution."""
+        self.idle.set()
+
+    def __len__(self) -> int:
+        return len(self.executions)
+
+    def enter(self, execution: RunningExecution, start: Callable[[RunningExecution], None]) -> None:
+        """Give the execution its ticket.
+
+        Args:
+            execution: A new one.
+            start: Called with it, once, when it is its turn; perhaps at once.
+
+        Raises:
+            Overloaded: It would have to wait, and the queue is full.
+        """
+        agent = execution.agent
+        execution.ticket = Ticket(agent.id, agent.max_concurrent, lambda: start(execution))
+        self.admission.enter(execution.ticket)
+        self.executions[execution.id] = execution
+        self._of_agent.setdefault(agent.id, []).append(execution)
+        self.idle.clear()
+
+    def leave(self, execution: RunningExecution) -> None:
+        """Give the execution's place to the next, and tell those who wait for it.
+
+        May be called again: it then changes nothing.
+        """
+        if self.executions.pop(execution.id, None) is None:
+            return
+        if execution.alarm is not None:
+            execution.alarm.cancel()
+        siblings = self._of_agent[execution.agent.id]
+        siblings.remove(execution)
+        if not siblings:
+            del self._of_agent[execution.agent.id]
+        self.admission.leave(execution.ticket)
+        execution.done.cancel()  # unless it has its result: then this changes nothing
+        self._wakeups.wake(execution.id)
+        if not self.executions:
+            self.idle.set()
+
+    def to_join(self, agent: Agent) -> RunningExecution | None:
+        """Return the execution to join, if that is the agent's way and there is one.
+
+        Raises:
+            AgentBusy: It runs, and refuses overlap.
+        """
+        if agent.overlap is Overlap.QUEUE:
+            return None
+        if not self.admission.occupied(agent.id, agent.max_concurrent):
+            return None
+        if agent.overlap is Overlap.REFUSE:
+            raise AgentBusy(f"agent {agent.id} is running already", agent_id=agent.id)
+        return next((one for one in self._of_agent[agent.id] if one.cause is None), None)
+
+    async def decided(self, execution: RunningExecution) -> None:
+        """Return once its acceptance is journaled, or has failed."""
+        while not execution.accepted and execution.id in self.executions:
+            decided = self._wakeups.register(execution.id)
+            try:
+                await decided
+            finally:
+                self._wakeups.unregister(execution.id, decided)
