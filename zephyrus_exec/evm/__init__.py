@@ -1,4 +1,4 @@
-"""EVM chains: `EvmChain`, `KeystoreSigner`, `KeySigner`.
+"""EVM chains: `EvmChain`, `KeystoreSigner`, `KeySigner`, and what stands between them and nodes.
 
 The names are loaded when they are first used, because web3 takes a second to import and is
 installed only with the extra `evm`.
@@ -15,12 +15,33 @@ from ..errors import MissingExtra
 
 if TYPE_CHECKING:
     from .chain import EvmChain
+    from .finality import Finality
+    from .rpc import NodeFailed, NodeState, Request, RpcError
     from .signers import KeySigner, KeystoreSigner
 
-__all__ = ["EvmChain", "KeySigner", "KeystoreSigner", "require_packages"]
+__all__ = [
+    "EvmChain",
+    "Finality",
+    "KeySigner",
+    "KeystoreSigner",
+    "NodeFailed",
+    "NodeState",
+    "Request",
+    "RpcError",
+    "require_packages",
+]
 
 _RECURSION_LIMIT = sys.getrecursionlimit()
-_HOMES = {"EvmChain": ".chain", "KeySigner": ".signers", "KeystoreSigner": ".signers"}
+_HOMES = {
+    "EvmChain": ".chain",
+    "Finality": ".finality",
+    "KeySigner": ".signers",
+    "KeystoreSigner": ".signers",
+    "NodeFailed": ".rpc",
+    "NodeState": ".rpc",
+    "Request": ".rpc",
+    "RpcError": ".rpc",
+}
 
 
 def require_packages(extra: str, *packages: str) -> None:

@@ -1,79 +1,76 @@
-"""`EvmChain`: the `Chain` promises, kept over JSON-RPC."""
+"""`EvmChain`: the `Chain` promises, kept over JSON-RPC by one or several endpoints."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
 from math import ceil
-from statistics import median_low
 from typing import Final, TypeVar
 
-from ..errors import (
-    ChainUnavailable,
-    ConfigurationError,
-    InsufficientFunds,
-    InvalidArguments,
-    NoCodeAtAddress,
-    TransactionRejected,
-    UnexpectedResult,
-)
+from ..errors import ChainUnavailable, ConfigurationError, InvalidArguments, TransactionRejected
 from ..interfaces.chain import (
     Account,
     Block,
     Call,
     Chain,
     DecodedTransaction,
+    EndpointHealth,
     Fees,
     Lookup,
     ReadResult,
-    Receipt,
     SignedTransaction,
     Simulation,
     UnsignedTransaction,
 )
 from ..model import AgentFunction, Contract, FunctionType, Json, JsonObject
-from .abi import decode_outputs, encode_call
+from . import calls
+from .abi import encode_call
 from .abi_types import AbiType
-from .codec import BadData
-from .fees import DEFAULT_PRIORITY_FEE_WEI, HISTORY_QUERY, dynamic_fees, median_reward
-from .replies import Replies, is_known, revert_data
-from .reverts import call_reverted, printable
-from .rpc import RpcConnection, RpcError
+from .agreement import Disagreement, newest_final
+from .broadcast import Broadcaster
+from .consumer import ConsumerSearch, Question
+from .endpoints import Endpoint, Endpoints, NoneOfUse
+from .fees import quote
+from .finality import FinalBlocks, Finality, check_finality
+from .node import EvmNode
+from .rpc import Around, NodeFailed, NodeState, RpcConnection, straight
 from .transactions import decode_transaction, signed_transaction, unsigned_payload
 from .values import BadValue, to_abi
 
 _T = TypeVar("_T")
 
 _ADDRESS: Final = AbiType("address", "address")
-_DELEGATION: Final = bytes.fromhex("ef0100")
-_DELEGATION_BYTES: Final = 23
-"""A delegation designator: prefix and address (EIP-7702)."""
 _BASE_GAS: Final = 21_000
 _ZERO_BYTE_GAS: Final = 4
 _OTHER_BYTE_GAS: Final = 16
-_LOOKS: Final = 3
-"""How often a view of several replies is taken before the chain counts as too restless."""
 
 
 class EvmChain(Chain):
-    """An EVM chain behind JSON-RPC nodes.
+    """An EVM chain behind JSON-RPC endpoints.
 
-    Several replies that belong together name one block by its number, and that block's hash is
-    compared before and after, so that they tell of one history.
+    What belongs together is always asked of one endpoint, the first that is well and has the
+    blocks it needs; where it fails, the next is asked. Transactions are offered to all of them,
+    and nothing counts as final on which they disagree.
 
     Args:
         chain_id: EIP-155 chain id; a node that serves another is of no use.
-        rpc_urls: HTTP endpoints, at least one; the first is used.
+        rpc_urls: HTTP endpoints, at least one, best first.
         confirmations: Blocks after which a receipt counts by default, its own included.
+        finality: When a block counts as final, see `Finality`.
         request_timeout: Seconds one request may take, and most that a wait for a block takes.
         legacy: Whether transactions offer a gas price (true) or EIP-1559 fees (false); null: as
             the head says.
         poll_interval: Seconds between two looks for a block that is not there yet.
+        max_lag_blocks: How far behind another an endpoint may be before it is left out.
+        survey_every: Seconds between two looks at how the endpoints are, where there are several.
+        around: Awaited in place of every request, for counting and for faults.
         sleep: Waits that long; replaced in tests.
+        now: Seconds on a clock that never goes back; replaced in tests.
 
     Raises:
-        ConfigurationError: No URL is given, or it is none of HTTP.
+        ConfigurationError: No URL is given, one is none of HTTP, or the finality is unknown.
     """
 
     def __init__(
@@ -82,27 +79,49 @@ class EvmChain(Chain):
         rpc_urls: Sequence[str],
         *,
         confirmations: int = 1,
+        finality: Finality = "auto",
         request_timeout: float = 10.0,
         legacy: bool | None = None,
         poll_interval: float = 0.25,
+        max_lag_blocks: int = 5,
+        survey_every: float = 10.0,
+        around: Around = straight,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
-        if not rpc_urls or not rpc_urls[0].startswith(("http://", "https://")):
+        if not rpc_urls or not all(url.startswith(("http://", "https://")) for url in rpc_urls):
             raise ConfigurationError(
                 f"chain {chain_id} has no RPC URL that begins with http:// or https://; "
                 f"set ZEPHYRUS_RPC_{chain_id}",
                 chain_id=chain_id,
             )
+        check_finality(finality)
         self.chain_id = chain_id
         self.confirmations = confirmations
         self._legacy = legacy
         self._poll_interval = poll_interval
         self._polls = max(1, ceil(request_timeout / poll_interval))
         self._sleep = sleep
-        self._replies = Replies(chain_id)
-        self._connection = RpcConnection(
-            rpc_urls[0], chain_id=chain_id, request_timeout=request_timeout
+
+        def endpoint(index: int, url: str) -> Endpoint:
+            connection = RpcConnection(
+                url,
+                chain_id=chain_id,
+                request_timeout=request_timeout,
+                index=index,
+                around=around,
+            )
+            node = EvmNode(connection)
+            return Endpoint(index, node, FinalBlocks(node, finality), ConsumerSearch(node))
+
+        self._endpoints = Endpoints(
+            chain_id,
+            [endpoint(index, url) for index, url in enumerate(rpc_urls)],
+            max_lag_blocks=max_lag_blocks,
+            survey_every=survey_every,
+            now=now,
         )
+        self._broadcaster = Broadcaster(self._endpoints)
 
     # --- without a node
 
@@ -162,274 +181,125 @@ class EvmChain(Chain):
         """Return what signed bytes say, the recovered sender included; asks no node."""
         return decode_transaction(raw, chain_id=self.chain_id)
 
-    # --- calls
+    # --- reading
 
     async def read(
         self, call: Call, *, sender: str | None = None, min_block: int | None = None
     ) -> ReadResult:
         """Return what the contract answers at the latest block, which is `min_block` or later."""
-        number = await self._latest(min_block)
-        data = await self._call(call, sender, number)
-        value = self._outputs(call, data)
-        return ReadResult(value, number)
+        return await self._at_one(lambda one: calls.read(one.node, call, sender, min_block))
 
     async def simulate(
         self, call: Call, *, sender: str, min_block: int | None = None
     ) -> Simulation:
-        """Return what sending the call would do now; nothing is sent.
-
-        A call that returns nothing where its ABI promises something is let through, with no
-        value: well-known tokens do that, and a transaction's output matters to nobody.
-        """
-        number = await self._latest(min_block)
-        if call.value_wei:
-            await self._check_funds(call, sender, number)
-        data = await self._call(call, sender, number)
-        value = self._outputs(call, data) if data else None
-        try:
-            gas = await self._request("eth_estimateGas", [_message(call, sender), hex(number)])
-        except RpcError as error:
-            raise self._call_failed(call, error) from None
-        return Simulation(value, self._replies.quantity(gas, "gas estimate"))
-
-    async def _call(self, call: Call, sender: str | None, number: int) -> bytes:
-        try:
-            reply = await self._request("eth_call", [_message(call, sender), hex(number)])
-        except RpcError as error:
-            raise self._call_failed(call, error) from None
-        data = self._replies.data(reply, "answer to a call")
-        if not data and not await self._code(call.to, number):
-            raise NoCodeAtAddress(
-                f"there is no contract at {call.to} on chain {self.chain_id}; "
-                "check the address and the chain id",
-                address=call.to,
-                chain_id=self.chain_id,
-            )
-        return data
-
-    async def _check_funds(self, call: Call, sender: str, number: int) -> None:
-        reply = await self._ask("eth_getBalance", sender, hex(number))
-        balance = self._replies.quantity(reply, "balance")
-        if balance < call.value_wei:
-            raise InsufficientFunds(
-                f"{sender} has {balance} wei and cannot send {call.value_wei}; send it some",
-                sender=sender,
-                balance_wei=str(balance),
-                needed_wei=str(call.value_wei),
-            )
-
-    async def _code(self, address: str, number: int) -> bytes:
-        reply = await self._ask("eth_getCode", address, hex(number))
-        return self._replies.data(reply, "code")
-
-    def _outputs(self, call: Call, data: bytes) -> Json:
-        try:
-            return decode_outputs(call.abi, data)
-        except BadData:
-            raise UnexpectedResult(
-                f"what {call.function} returned does not fit the contract's ABI; "
-                "check the outputs there, and the contract's address",
-                chain_id=self.chain_id,
-                function=call.function,
-            ) from None
-
-    def _call_failed(self, call: Call, error: RpcError) -> Exception:
-        data = revert_data(error)
-        if data is None:
-            return self._refused("a call", error)
-        return call_reverted(call, data, said=error.message)
-
-    # --- fees
+        """Return what sending the call would do now; nothing is sent."""
+        return await self._at_one(lambda one: calls.simulate(one.node, call, sender, min_block))
 
     async def quote(self, *, max_priority_fee_gwei: Decimal | None = None) -> Fees:
         """Return fees that should be included soon; the priority fee is at most the one given."""
-        _, base_fee = await self._header("latest")
-        legacy = base_fee is None if self._legacy is None else self._legacy
-        if legacy:
-            reply = await self._ask("eth_gasPrice")
-            return Fees(self._replies.quantity(reply, "gas price"), None)
-        if base_fee is None:
-            raise self._replies.unavailable(
-                "has no base fee (EIP-1559), but the chain is configured as not legacy"
-            )
-        return dynamic_fees(base_fee, await self._priority_fee(), max_priority_fee_gwei)
-
-    async def _priority_fee(self) -> int:
-        try:
-            reply = await self._request("eth_maxPriorityFeePerGas", [])
-        except RpcError:
-            return await self._recent_priority_fee()
-        return self._replies.quantity(reply, "priority fee")
-
-    async def _recent_priority_fee(self) -> int:
-        try:
-            history = await self._request("eth_feeHistory", HISTORY_QUERY)
-        except RpcError:
-            return DEFAULT_PRIORITY_FEE_WEI
-        rewards = [self._replies.quantity(one, "reward") for one in median_reward(history)]
-        return median_low(rewards) if rewards else DEFAULT_PRIORITY_FEE_WEI
-
-    # --- transactions
-
-    async def broadcast(self, raw: bytes) -> None:
-        """Offer signed bytes to the chain, once."""
-        try:
-            await self._request("eth_sendRawTransaction", ["0x" + raw.hex()])
-        except RpcError as error:
-            if is_known(error):
-                return
-            reason = printable(error.message) or f"error {error.code}"
-            raise TransactionRejected(
-                f"the node of chain {self.chain_id} refused the transaction: {reason}",
-                reason=reason,
-            ) from None
+        cap, legacy = max_priority_fee_gwei, self._legacy
+        return await self._at_one(lambda one: quote(one.node, cap, legacy=legacy))
 
     async def lookup(self, hashes: Sequence[str], *, sender: str) -> Lookup:
-        """Return the receipts of these hashes and the sender's nonce, as one endpoint has them.
-
-        The nonce is read before the receipts: a transaction it counts has its receipt in the
-        answer, if it is one of these. Receipts in later blocks, or in blocks that do not stand,
-        are left out.
-        """
-
-        async def look(block: Block) -> tuple[int, list[Receipt]]:
-            nonce = await self._nonce(sender, block)
-            found = await asyncio.gather(*(self._receipt(one) for one in dict.fromkeys(hashes)))
-            receipts = [one for one in found if one and one.block_number <= block.number]
-            return nonce, await self._standing(receipts)
-
-        block, (nonce, receipts) = await self._view(look, None)
-        return Lookup(block, nonce, {one.transaction_hash: one for one in receipts})
+        """Return the receipts of these hashes and the sender's nonce, as one endpoint has them."""
+        return await self._at_one(lambda one: one.node.lookup(hashes, sender))
 
     async def account(self, address: str, *, min_block: int | None = None) -> Account:
         """Return the account at the latest block, which is `min_block` or later."""
-
-        async def look(block: Block) -> tuple[int, Json, bytes]:
-            return await asyncio.gather(
-                self._nonce(address, block),
-                self._ask("eth_getBalance", address, hex(block.number)),
-                self._code(address, block.number),
-            )
-
-        block, (nonce, balance, code) = await self._view(look, min_block)
-        return Account(
-            nonce=nonce,
-            balance_wei=self._replies.quantity(balance, "balance"),
-            has_code=bool(code),
-            block=block,
-            delegated=code.startswith(_DELEGATION) and len(code) == _DELEGATION_BYTES,
-        )
-
-    async def _nonce(self, address: str, block: Block) -> int:
-        reply = await self._ask("eth_getTransactionCount", address, hex(block.number))
-        return self._replies.quantity(reply, "nonce")
-
-    async def _receipt(self, transaction_hash: str) -> Receipt | None:
-        reply = await self._ask("eth_getTransactionReceipt", transaction_hash)
-        return self._replies.receipt(reply, transaction_hash)
-
-    async def _standing(self, receipts: Sequence[Receipt]) -> list[Receipt]:
-        """Return the receipts whose block is the one that stands at its height."""
-        numbers = list({one.block_number for one in receipts})
-        blocks = await asyncio.gather(*(self._block(number) for number in numbers))
-        hashes = dict(zip(numbers, (one.hash for one in blocks), strict=True))
-        return [one for one in receipts if hashes[one.block_number] == one.block_hash]
-
-    # --- blocks
+        return await self._at_one(lambda one: one.node.account(address, min_block))
 
     async def head(self) -> Block:
         """Return the latest block."""
-        block, _ = await self._header("latest")
-        return block
-
-    async def final(self) -> Block:
-        """Return the block of the tag `finalized`."""
-        block, _ = await self._header("finalized")
-        return block
+        return await self._at_one(lambda one: one.node.head())
 
     async def block(self, number: int) -> Block | None:
-        """Return the block that stands at this height; null: the head is below it."""
-        reply = await self._ask("eth_getBlockByNumber", hex(number), False)
-        if reply is None:
-            return None
-        block, _ = self._replies.header(reply)
-        if block.number != number:
-            raise self._replies.nonsense("block.number")
-        return block
+        """Return the block that stands at this height; null: no endpoint has reached it."""
+        try:
+            return await self._endpoints.ask(lambda one: one.node.standing(number))
+        except NoneOfUse as none:
+            if none.every(NodeState.BEHIND):
+                return None
+            raise self._unavailable(none) from None
 
     async def find_consumer(self, sender: str, nonce: int, *, after: int, upto: int) -> str | None:
-        """Return the hash of the transaction that used this nonce, from blocks that stand now."""
-        for number in range(max(0, after + 1), upto + 1):
-            block = await self._ask("eth_getBlockByNumber", hex(number), True)
-            for found, (by, used) in self._replies.senders(block, number).items():
-                if (by, used) == (sender.lower(), nonce):
-                    return found
-        return None
+        """Return the hash of the transaction that used this nonce, from blocks that stand now.
 
-    async def _view(
-        self, look: Callable[[Block], Awaitable[_T]], min_block: int | None
-    ) -> tuple[Block, _T]:
-        """Return what was seen at the head, and the head, which stood before and after."""
-        if min_block is not None:
-            await self._latest(min_block)
-        for _ in range(_LOOKS):
-            block = await self.head()
-            if block.number < (min_block or 0):
-                continue
-            seen = await look(block)
-            if (await self._block(block.number)).hash == block.hash:
-                return block, seen
-        raise self._replies.unavailable("changes its history faster than it can be read")
+        A search through more blocks than one call may read raises `ChainUnavailable`; the same
+        question asked again goes on from there.
+        """
+        question = Question(self.chain_id, sender, nonce, after, upto)
+        return await self._at_one(lambda one: one.search.find(question))
 
-    async def _latest(self, min_block: int | None) -> int:
-        """Return the head's number once it is `min_block` or later."""
-        for poll in range(self._polls):
-            if poll:
-                await self._sleep(self._poll_interval)
-            number = self._replies.quantity(await self._ask("eth_blockNumber"), "block number")
-            if min_block is None or number >= min_block:
-                return number
-        raise self._replies.unavailable(f"has not reached block {min_block} in time")
+    async def final(self) -> Block:
+        """Return the newest block that is final at every endpoint that answers.
 
-    async def _block(self, number: int) -> Block:
-        block = await self.block(number)
-        if block is None:
-            raise self._replies.nonsense("block")
-        return block
+        Raises:
+            ChainUnavailable: None answers, or they disagree about a block.
+        """
+        try:
+            return await newest_final(self._endpoints)
+        except NoneOfUse as none:
+            raise self._unavailable(none) from None
+        except Disagreement as error:
+            raise ChainUnavailable(
+                f"the nodes of chain {self.chain_id} disagree about block {error.number}; "
+                "nothing counts as final until they agree",
+                chain_id=self.chain_id,
+            ) from None
 
-    async def _header(self, which: str) -> tuple[Block, int | None]:
-        return self._replies.header(await self._ask("eth_getBlockByNumber", which, False))
+    # --- sending
 
-    # --- the one way to a node
+    async def broadcast(self, raw: bytes) -> None:
+        """Offer signed bytes to all endpoints, once each; one that takes them is enough."""
+        answer = await self._broadcaster.offer(raw)
+        if isinstance(answer, NodeFailed):
+            raise self._unavailable(NoneOfUse([answer]))
+        if answer is not None:
+            raise TransactionRejected(
+                f"the node of chain {self.chain_id} refused the transaction: {answer}",
+                reason=answer,
+            )
+
+    # --- endpoints
+
+    @property
+    def endpoints(self) -> tuple[EndpointHealth, ...]:
+        """How each endpoint is, in configured order."""
+        return self._endpoints.health
+
+    async def survey(self) -> None:
+        """Look at every endpoint now, instead of when it is next due."""
+        await self._endpoints.survey()
 
     async def aclose(self) -> None:
         """Close the connections; the chain is of no use afterwards."""
-        await self._connection.aclose()
+        await self._broadcaster.aclose()
+        await self._endpoints.aclose()
 
-    async def _ask(self, method: str, *params: Json) -> Json:
-        """Return the result of a request that no honest node refuses."""
-        try:
-            return await self._request(method, params)
-        except RpcError as error:
-            raise self._refused(method, error) from None
+    async def _at_one(self, work: Callable[[Endpoint], Awaitable[_T]]) -> _T:
+        """Return what one endpoint says, once there is one that has come far enough."""
+        for poll in range(self._polls):
+            if poll:
+                await self._sleep(self._poll_interval)
+            try:
+                return await self._endpoints.ask(work)
+            except NoneOfUse as none:
+                why = none
+            if not why.any(NodeState.BEHIND):
+                break
+        raise self._unavailable(why)
 
     async def _request(self, method: str, params: Sequence[Json]) -> Json:
-        """Return the result of one request: every question to a node goes through here.
+        """Return the result of any one request, asked of one endpoint."""
 
-        Raises:
-            RpcError: The node answered with an error.
-            ChainUnavailable: There is no usable answer.
-        """
-        return await self._connection.request(method, params)
+        async def work(one: Endpoint) -> Json:
+            return await one.node.ask(method, *params)
 
-    def _refused(self, what: str, error: RpcError) -> ChainUnavailable:
-        return self._replies.unavailable(f"refused {what} with error {error.code}")
+        return await self._at_one(work)
 
-
-def _message(call: Call, sender: str | None) -> Mapping[str, Json]:
-    message: dict[str, Json] = {"to": call.to, "data": "0x" + call.data.hex()}
-    if sender is not None:
-        message["from"] = sender
-    if call.value_wei:
-        message["value"] = hex(call.value_wei)
-    return message
+    def _unavailable(self, why: NoneOfUse) -> ChainUnavailable:
+        problems = list(dict.fromkeys(one.problem for one in why.failures))
+        return ChainUnavailable(
+            f"the node of chain {self.chain_id} {'; another '.join(problems)}",
+            chain_id=self.chain_id,
+        )

@@ -6,10 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from ..errors import ChainUnavailable
 from ..interfaces.chain import Block, Receipt
 from ..model import Json
-from .rpc import RpcError
+from .rpc import NodeFailed, NodeState, RpcError
 
 _QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
 _HASH = re.compile(r"0x[0-9a-fA-F]{64}")
@@ -30,104 +29,91 @@ _REVERTED: Final = 3
 """JSON-RPC code of go-ethereum and those who follow it."""
 
 
-class Replies:
-    """Reads replies of one chain's nodes.
+def quantity(value: Json, name: str) -> int:
+    """Return a hex number of at most 256 bits."""
+    if not isinstance(value, str) or not _QUANTITY.fullmatch(value):
+        raise nonsense(name)
+    return int(value, 16)
 
-    Args:
-        chain_id: Named in errors, since a URL must not be.
-    """
 
-    def __init__(self, chain_id: int) -> None:
-        self._chain_id = chain_id
+def data(value: Json, name: str) -> bytes:
+    """Return a hex byte string."""
+    if not isinstance(value, str) or not _BYTES.fullmatch(value):
+        raise nonsense(name)
+    return bytes.fromhex(value[2:])
 
-    def quantity(self, value: Json, name: str) -> int:
-        """Return a hex number of at most 256 bits."""
-        if not isinstance(value, str) or not _QUANTITY.fullmatch(value):
-            raise self.nonsense(name)
-        return int(value, 16)
 
-    def data(self, value: Json, name: str) -> bytes:
-        """Return a hex byte string."""
-        if not isinstance(value, str) or not _BYTES.fullmatch(value):
-            raise self.nonsense(name)
-        return bytes.fromhex(value[2:])
+def block_hash(value: Json, name: str) -> str:
+    """Return a hash of 32 bytes in lower case."""
+    if not isinstance(value, str) or not _HASH.fullmatch(value):
+        raise nonsense(name)
+    return value.lower()
 
-    def block_hash(self, value: Json, name: str) -> str:
-        """Return a hash of 32 bytes in lower case."""
-        if not isinstance(value, str) or not _HASH.fullmatch(value):
-            raise self.nonsense(name)
-        return value.lower()
 
-    def header(self, value: Json) -> tuple[Block, int | None]:
-        """Return a block and its base fee per gas; null: it has none."""
-        if not isinstance(value, Mapping):
-            raise self.nonsense("block")
-        base_fee = value.get("baseFeePerGas")
-        block = Block(
-            number=self.quantity(value.get("number"), "block.number"),
-            hash=self.block_hash(value.get("hash"), "block.hash"),
-            timestamp=self.quantity(value.get("timestamp"), "block.timestamp"),
-            gas_limit=self.quantity(value.get("gasLimit"), "block.gasLimit"),
-            base_fee_wei=(
-                None if base_fee is None else self.quantity(base_fee, "block.baseFeePerGas")
-            ),
-        )
-        return block, block.base_fee_wei
+def header(value: Json) -> Block:
+    """Return a block."""
+    if not isinstance(value, Mapping):
+        raise nonsense("block")
+    base_fee = value.get("baseFeePerGas")
+    return Block(
+        number=quantity(value.get("number"), "block.number"),
+        hash=block_hash(value.get("hash"), "block.hash"),
+        timestamp=quantity(value.get("timestamp"), "block.timestamp"),
+        gas_limit=quantity(value.get("gasLimit"), "block.gasLimit"),
+        base_fee_wei=None if base_fee is None else quantity(base_fee, "block.baseFeePerGas"),
+    )
 
-    def senders(self, value: Json, number: int) -> dict[str, tuple[str, int]]:
-        """Return sender (lower case) and nonce of each transaction of a whole block, by hash."""
-        block, _ = self.header(value)
-        if block.number != number:
-            raise self.nonsense("block.number")
-        listed = value.get("transactions") if isinstance(value, Mapping) else None
-        if not isinstance(listed, list):
-            raise self.nonsense("block.transactions")
-        return dict(self._sender(one) for one in listed)
 
-    def _sender(self, value: Json) -> tuple[str, tuple[str, int]]:
-        if not isinstance(value, Mapping):
-            raise self.nonsense("block.transactions")
-        sender = value.get("from")
-        if not isinstance(sender, str) or not _ADDRESS.fullmatch(sender):
-            raise self.nonsense("transaction.from")
-        nonce = self.quantity(value.get("nonce"), "transaction.nonce")
-        return self.block_hash(value.get("hash"), "transaction.hash"), (sender.lower(), nonce)
+def senders(value: Json, number: int) -> dict[str, tuple[str, int]]:
+    """Return sender (lower case) and nonce of each transaction of a whole block, by hash."""
+    if not isinstance(value, Mapping) or header(value).number != number:
+        raise nonsense("block.number")
+    listed = value.get("transactions")
+    if not isinstance(listed, list | tuple):
+        raise nonsense("block.transactions")
+    return dict(_sender(one) for one in listed)
 
-    def receipt(self, value: Json, transaction_hash: str) -> Receipt | None:
-        """Return the receipt of this transaction; null: it is in no block yet."""
-        if value is None:
-            return None
-        if not isinstance(value, Mapping):
-            raise self.nonsense("receipt")
-        if self.block_hash(value.get("transactionHash"), "receipt.transactionHash") != (
-            transaction_hash.lower()
-        ):
-            raise self.nonsense("receipt.transactionHash")
-        if value.get("blockHash") is None:
-            return None
-        status = self.quantity(value.get("status"), "receipt.status")
-        if status > 1:
-            raise self.nonsense("receipt.status")
-        return Receipt(
-            transaction_hash=transaction_hash,
-            success=status == 1,
-            block_number=self.quantity(value.get("blockNumber"), "receipt.blockNumber"),
-            block_hash=self.block_hash(value.get("blockHash"), "receipt.blockHash"),
-            gas_used=self.quantity(value.get("gasUsed"), "receipt.gasUsed"),
-            effective_gas_price_wei=self.quantity(
-                value.get("effectiveGasPrice"), "receipt.effectiveGasPrice"
-            ),
-        )
 
-    def nonsense(self, name: str) -> ChainUnavailable:
-        """Return the error for a field that is missing or wrong."""
-        return self.unavailable(f"gave no valid {name}")
+def _sender(value: Json) -> tuple[str, tuple[str, int]]:
+    if not isinstance(value, Mapping):
+        raise nonsense("block.transactions")
+    sender = value.get("from")
+    if not isinstance(sender, str) or not _ADDRESS.fullmatch(sender):
+        raise nonsense("transaction.from")
+    nonce = quantity(value.get("nonce"), "transaction.nonce")
+    return block_hash(value.get("hash"), "transaction.hash"), (sender.lower(), nonce)
 
-    def unavailable(self, problem: str) -> ChainUnavailable:
-        """Return the error for a node that is of no use now."""
-        return ChainUnavailable(
-            f"the node of chain {self._chain_id} {problem}", chain_id=self._chain_id
-        )
+
+def receipt(value: Json, transaction_hash: str) -> Receipt | None:
+    """Return the receipt of this transaction; null: it is in no block yet."""
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise nonsense("receipt")
+    if block_hash(value.get("transactionHash"), "receipt.transactionHash") != (
+        transaction_hash.lower()
+    ):
+        raise nonsense("receipt.transactionHash")
+    if value.get("blockHash") is None:
+        return None
+    status = quantity(value.get("status"), "receipt.status")
+    if status > 1:
+        raise nonsense("receipt.status")
+    return Receipt(
+        transaction_hash=transaction_hash,
+        success=status == 1,
+        block_number=quantity(value.get("blockNumber"), "receipt.blockNumber"),
+        block_hash=block_hash(value.get("blockHash"), "receipt.blockHash"),
+        gas_used=quantity(value.get("gasUsed"), "receipt.gasUsed"),
+        effective_gas_price_wei=quantity(
+            value.get("effectiveGasPrice"), "receipt.effectiveGasPrice"
+        ),
+    )
+
+
+def nonsense(name: str) -> NodeFailed:
+    """Return the error for a field that is missing or wrong."""
+    return NodeFailed(NodeState.GARBAGE, f"gave no valid {name}")
 
 
 def revert_data(error: RpcError) -> bytes | None:

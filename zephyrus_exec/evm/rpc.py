@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, Final, TypeAlias
 
 from aiohttp import (
     ClientError,
@@ -15,16 +16,19 @@ from aiohttp import (
     ClientTimeout,
     TCPConnector,
 )
+from attrs import frozen
 from web3 import AsyncHTTPProvider
 from web3.types import RPCEndpoint, RPCResponse
 
-from ..errors import ChainUnavailable
 from ..model import Json
 from . import restore_recursion_limit
 
 restore_recursion_limit()
 
-MAX_RESPONSE_BYTES: Final = 4 * 2**20
+MAX_RESPONSE_BYTES: Final = 16 * 2**20
+"""Enough for a whole block with its transactions."""
+_LARGE_BYTES: Final = 2**18
+"""Replies from here on are decoded in a thread: it takes some milliseconds."""
 _IDLE_SECONDS: Final = 4.0
 """Kept connections are dropped before the usual server (5 s and more) does it."""
 _TOO_MANY_REQUESTS: Final = 429
@@ -33,6 +37,56 @@ _MAX_DEPTH: Final = 64
 _BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+"?|(?P<open>[\[{])|(?P<close>[\]}])', re.DOTALL)
 """A string (its end may be missing, so that no input is scanned twice), or a bracket."""
 _QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
+
+
+@frozen
+class Request:
+    """One request to one endpoint."""
+
+    method: str
+    params: Sequence[Json]
+    endpoint: int
+    """Number of the endpoint among those of its chain, from 0."""
+
+
+Send: TypeAlias = Callable[[], Awaitable[Json]]
+"""Sends the request, once each time, and returns its result."""
+Around: TypeAlias = Callable[[Request, Send], Awaitable[Json]]
+"""Awaited in place of each request, with what sends it; returns the result.
+
+It may count, wait, raise `RpcError` or `NodeFailed` as a node's answer would, or end the process
+before or after sending.
+"""
+
+
+class NodeState(StrEnum):
+    """What an endpoint is good for."""
+
+    OK = "ok"
+    UNREACHABLE = "unreachable"
+    """No whole reply came in time."""
+    GARBAGE = "garbage"
+    """Its replies cannot be understood, or contradict each other."""
+    WRONG_CHAIN = "wrong_chain"
+    """It serves another chain id."""
+    BEHIND = "behind"
+    """It lacks blocks that are there elsewhere, or that its caller knows."""
+    REFUSING = "refusing"
+    """It answers a question with an error that no honest node has for it."""
+
+
+class NodeFailed(Exception):
+    """An endpoint is of no use for a question; another may be.
+
+    Args:
+        state: In which way.
+        problem: What is wrong, as in "the node …"; holds no URL.
+    """
+
+    def __init__(self, state: NodeState, problem: str) -> None:
+        super().__init__(problem)
+        self.state = state
+        self.problem = problem
 
 
 class RpcError(Exception):
@@ -83,6 +137,11 @@ class HttpProvider(AsyncHTTPProvider):
         async with session.post(self._url, data=body, allow_redirects=False) as response:
             _check_status(response)
             reply = await _body(response)
+        if len(reply) > _LARGE_BYTES:
+            return await asyncio.to_thread(self._decoded, reply)
+        return self._decoded(reply)
+
+    def _decoded(self, reply: bytes) -> RPCResponse:
         if _is_deep(reply):
             raise ValueError("nested too deeply")
         return self.decode_rpc_response(reply)
@@ -130,6 +189,11 @@ def _is_deep(body: bytes) -> bool:
     return False
 
 
+async def straight(_request: Request, send: Send) -> Json:
+    """Send the request and do nothing else."""
+    return await send()
+
+
 class RpcConnection:
     """An endpoint that was seen to serve the right chain.
 
@@ -137,11 +201,23 @@ class RpcConnection:
         url: The endpoint; it may hold secrets, so it appears in no error.
         chain_id: What it must serve; asked before anything else, and again after a failure.
         request_timeout: Seconds one request may take.
+        index: The endpoint's number among those of its chain, from 0.
+        around: Awaited in place of every request.
     """
 
-    def __init__(self, url: str, *, chain_id: int, request_timeout: float) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        chain_id: int,
+        request_timeout: float,
+        index: int = 0,
+        around: Around = straight,
+    ) -> None:
         self._provider = HttpProvider(url, request_timeout=request_timeout)
         self._chain_id = chain_id
+        self._index = index
+        self._around = around
         self._checked = False
 
     async def request(self, method: str, params: Sequence[Json]) -> Json:
@@ -149,29 +225,45 @@ class RpcConnection:
 
         Raises:
             RpcError: The node answered with an error.
-            ChainUnavailable: There is no usable answer, or it is another chain's node.
+            NodeFailed: There is no usable answer, or it is another chain's node.
         """
-        await self._check_chain()
+        if not self._checked:
+            await self.check_chain()
         return await self._ask(method, params)
+
+    async def check_chain(self) -> None:
+        """Return if the endpoint serves the right chain.
+
+        Raises:
+            NodeFailed: It does not, or does not tell.
+        """
+        self._checked = False
+        try:
+            served = await self._ask("eth_chainId", [])
+        except RpcError as error:
+            raise NodeFailed(
+                NodeState.REFUSING, f"does not tell its chain id ({error.code})"
+            ) from None
+        if not isinstance(served, str) or not _QUANTITY.fullmatch(served):
+            raise NodeFailed(NodeState.GARBAGE, "gave no valid chain id")
+        if int(served, 16) != self._chain_id:
+            raise NodeFailed(NodeState.WRONG_CHAIN, "serves another chain; correct its RPC URL")
+        self._checked = True
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._provider.disconnect()
 
-    async def _check_chain(self) -> None:
-        if self._checked:
-            return
-        try:
-            served = await self._ask("eth_chainId", [])
-        except RpcError as error:
-            raise self._unavailable(f"does not tell its chain id ({error.code})") from None
-        if not isinstance(served, str) or not _QUANTITY.fullmatch(served):
-            raise self._unavailable("gave no valid chain id")
-        if int(served, 16) != self._chain_id:
-            raise self._unavailable("serves another chain; correct its RPC URL")
-        self._checked = True
-
     async def _ask(self, method: str, params: Sequence[Json]) -> Json:
+        """Send one request: nothing reaches a node by any other way."""
+
+        async def send() -> Json:
+            return await self._exchange(method, params)
+
+        return await self._around(Request(method, params, self._index), send)
+
+    async def _exchange(self, method: str, params: Sequence[Json]) -> Json:
+        state = NodeState.UNREACHABLE
         try:
             reply: object = await self._provider.make_request(RPCEndpoint(method), params)
         except TimeoutError:
@@ -179,11 +271,11 @@ class RpcConnection:
         except (ClientError, OSError) as error:
             problem = f"cannot be reached ({type(error).__name__})"
         except ValueError:
-            problem = "answered with something that is no JSON"
+            state, problem = NodeState.GARBAGE, "answered with something that is no JSON"
         else:
             return self._result(reply, method)
         self._checked = False
-        raise self._unavailable(f"{problem} when asked {method}")
+        raise NodeFailed(state, f"{problem} when asked {method}")
 
     def _result(self, reply: object, method: str) -> Json:
         if isinstance(reply, Mapping):
@@ -194,11 +286,8 @@ class RpcConnection:
                 result: Json = reply["result"]
                 return result
         self._checked = False
-        raise self._unavailable(f"answered {method} with something that is no JSON-RPC reply")
-
-    def _unavailable(self, problem: str) -> ChainUnavailable:
-        return ChainUnavailable(
-            f"the node of chain {self._chain_id} {problem}", chain_id=self._chain_id
+        raise NodeFailed(
+            NodeState.GARBAGE, f"answered {method} with something that is no JSON-RPC reply"
         )
 
 

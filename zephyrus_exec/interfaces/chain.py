@@ -153,6 +153,18 @@ class Lookup:
     """By hash; a hash without receipt is absent."""
 
 
+@frozen
+class EndpointHealth:
+    """How one endpoint of a chain is; it shows no URL, since that may be a secret."""
+
+    index: int
+    """Its place in the configured order, from 0."""
+    state: str
+    """`ok`, or why it is left out: `unreachable garbage wrong_chain behind refusing`."""
+    head: int | None
+    """Number of its newest block when it was last looked at; null: not known."""
+
+
 class Chain(ABC):
     """One chain by its chain id.
 
@@ -299,6 +311,11 @@ class Chain(ABC):
         Raises:
             ChainUnavailable: Not every one of these blocks could be read.
         """
+
+    @property
+    def endpoints(self) -> Sequence[EndpointHealth]:
+        """How each endpoint is, best first; empty where there is none to tell of."""
+        return ()
 
     @abstractmethod
     async def aclose(self) -> None:

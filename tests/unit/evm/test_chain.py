@@ -130,8 +130,11 @@ async def test_a_node_that_stays_behind_is_unavailable() -> None:
 
 
 async def test_a_head_behind_the_number_just_told_is_not_believed() -> None:
-    async with chain_with(eth_blockNumber="0x20") as (chain, _):
-        with pytest.raises(ChainUnavailable, match="history"):
+    async def sleep(_: float) -> None:
+        return
+
+    async with scripted_node(eth_blockNumber="0x20") as node, chain_on(node, sleep=sleep) as chain:
+        with pytest.raises(ChainUnavailable, match="has not reached block 32"):
             await chain.account(ADDRESS, min_block=0x20)
 
 
