@@ -284,6 +284,48 @@ class EffectUncertain(InvocationError):
     code = "effect_uncertain"
 
 
+class EffectConflict(InvocationError):
+    """The effect's key belongs to another intent already; nothing was sent. Details: `effect_key`.
+
+    The agent's code, or what it was decided by, changed since the execution was journaled.
+    """
+
+    code = "effect_conflict"
+
+
+class EffectCancelled(InvocationError):
+    """The transaction was cancelled for good: the call did not happen, and will not.
+
+    Details: `transaction_hash` (of the call), `cancel_hash`.
+    """
+
+    code = "effect_cancelled"
+
+
+class EffectDisplaced(InvocationError):
+    """Somebody else used the transaction's nonce: the call did not happen, and will not.
+
+    Details: `transaction_hash` (of the call), `consumer_hash`.
+    """
+
+    code = "displaced"
+
+
+class EffectInDoubt(InvocationError):
+    """The transaction's nonce was used and nobody can see by what: the call may have happened.
+
+    Details: `transaction_hash`, `block_number` (where the nonce was seen used).
+    """
+
+    code = "in_doubt"
+
+
+class OperationRefused(InvocationError):
+    """An operator asked for something that the record's state forbids. Details: `reason`."""
+
+    code = "operation_refused"
+
+
 class SignerNotConfigured(InvocationError):
     """The agent names no signer, or one that is not configured. Details: `signer`."""
 
@@ -414,6 +456,31 @@ class ExecutionInterrupted(ExecutionError):
     """The process that ran it is gone and nobody can go on with it. Details: `reason`."""
 
     code = "interrupted"
+
+
+class ExecutionReleased(ExecutionError):
+    """This process stops; the execution goes on in the next one that opens its journal."""
+
+    code = "released"
+    retryable = True
+
+
+class ReplayMismatch(ExecutionError):
+    """A runner asks for other steps than the journal has: its code changed since.
+
+    Details: `asked`, `journaled` (what the journal has next, where it has anything).
+    """
+
+    code = "replay_mismatch"
+
+
+class ActionInDoubt(ExecutionError):
+    """The process ended inside an action that must not happen twice; nobody knows how far it got.
+
+    Details: `function`.
+    """
+
+    code = "action_in_doubt"
 
 
 class CycleLimitReached(ExecutionError):

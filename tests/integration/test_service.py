@@ -15,7 +15,7 @@ from attrs import frozen
 
 from zephyrus_exec import ExecutionEngine, Outcome, Principal, Service, serve
 from zephyrus_exec.client import connect
-from zephyrus_exec.engine.records import Lane
+from zephyrus_exec.engine.records import Lane, LaneStatus
 from zephyrus_exec.errors import (
     ChainUnavailable,
     ConfigurationError,
@@ -293,7 +293,7 @@ async def test_a_chain_that_does_not_answer_is_degraded_but_ready() -> None:
 
 async def test_a_halted_lane_is_degraded_but_ready() -> None:
     store = MemoryStore()
-    lane = Lane(1, "0x" + "c0" * 20, 7, halted="foreign_use")
+    lane = Lane(1, "0x" + "c0" * 20, 7, status=LaneStatus.HALTED, reason="foreign_use")
     await store.commit([lane.put(0)])
     async with serve(engine_of({}, store=store), **LOOPBACK) as service:
         answer = await http(service.addresses[0], "/readyz")

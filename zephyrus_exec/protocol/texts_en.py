@@ -96,6 +96,22 @@ _ERRORS: Final[Mapping[str, tuple[str, ...]]] = {
         "It is not known yet what became of transaction {transaction_hash}",
         "It is not known yet what became of a transaction that was sent",
     ),
+    "effect_conflict": ("The step was journaled as another transaction; nothing was sent",),
+    "effect_cancelled": (
+        "Transaction {transaction_hash} was cancelled: it did not happen",
+        "The transaction was cancelled: it did not happen",
+    ),
+    "displaced": (
+        "Transaction {transaction_hash} did not happen: somebody else used its nonce"
+        " ({consumer_hash})",
+        "The transaction did not happen: somebody else used its nonce",
+    ),
+    "in_doubt": (
+        "It cannot be found out whether transaction {transaction_hash} happened;"
+        " do not repeat it without checking",
+        "It cannot be found out whether a transaction happened; do not repeat it without checking",
+    ),
+    "operation_refused": ("That is not possible now: {reason}", "That is not possible now"),
     "signer_not_configured": (
         "The agent's signer {signer} is not configured",
         "The agent has no signer configured",
@@ -135,6 +151,17 @@ _ERRORS: Final[Mapping[str, tuple[str, ...]]] = {
     "timed_out": ("The execution ran out of time",),
     "cancelled": ("Execution cancelled: {reason}", "Execution cancelled"),
     "interrupted": ("Execution interrupted: the server that ran it stopped before it was done",),
+    "released": ("The server is shutting down: the execution goes on when it is back",),
+    "replay_mismatch": (
+        "Execution interrupted: the agent's code changed and asks for {journaled} no more",
+        "Execution interrupted: the agent's code changed and does not follow the journaled steps",
+    ),
+    "action_in_doubt": (
+        "The server stopped during {function} and nobody knows whether it happened;"
+        " do not repeat it without checking",
+        "The server stopped during an action and nobody knows whether it happened;"
+        " do not repeat it without checking",
+    ),
     "cycle_limit_reached": (
         "The agent still had work to do after {max_cycles} cycles",
         "The agent used up its cycles with work left to do",

@@ -101,6 +101,23 @@ _ERRORS: Final[Mapping[str, tuple[str, ...]]] = {
         "Aún no se sabe qué fue de la transacción {transaction_hash}",
         "Aún no se sabe qué fue de una transacción enviada",
     ),
+    "effect_conflict": (
+        "El paso ya consta en el diario como otra transacción; no se envió nada",
+    ),
+    "effect_cancelled": (
+        "La transacción {transaction_hash} se canceló: no se ejecutó",
+        "La transacción se canceló: no se ejecutó",
+    ),
+    "displaced": (
+        "La transacción {transaction_hash} no se ejecutó: otra usó su nonce ({consumer_hash})",
+        "La transacción no se ejecutó: otra usó su nonce",
+    ),
+    "in_doubt": (
+        "No se puede saber si la transacción {transaction_hash} se ejecutó;"
+        " no la repita sin comprobar",
+        "No se puede saber si una transacción se ejecutó; no la repita sin comprobar",
+    ),
+    "operation_refused": ("Ahora no es posible: {reason}", "Ahora no es posible"),
     "signer_not_configured": (
         "El firmante {signer} del agente no está configurado",
         "El agente no tiene firmante configurado",
@@ -147,6 +164,17 @@ _ERRORS: Final[Mapping[str, tuple[str, ...]]] = {
     "cancelled": ("Ejecución cancelada: {reason}", "Ejecución cancelada"),
     "interrupted": (
         "Ejecución interrumpida: el servidor que la llevaba se detuvo antes de terminarla",
+    ),
+    "released": ("El servidor se está deteniendo: la ejecución sigue cuando vuelva a arrancar",),
+    "replay_mismatch": (
+        "Ejecución interrumpida: el código del agente cambió y ya no pide {journaled}",
+        "Ejecución interrumpida: el código del agente cambió y ya no sigue los pasos registrados",
+    ),
+    "action_in_doubt": (
+        "El servidor se detuvo durante {function} y no se sabe si se ejecutó;"
+        " no la repita sin comprobar",
+        "El servidor se detuvo durante una acción y no se sabe si se ejecutó;"
+        " no la repita sin comprobar",
     ),
     "cycle_limit_reached": (
         "El agente seguía con trabajo pendiente tras {max_cycles} ciclos",

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from attrs import define, field, frozen
 
 from ..errors import CallReverted, TransactionRejected
-from ..interfaces.chain import Block, DecodedTransaction, Receipt
+from ..interfaces.chain import Block, DecodedTransaction, Fees, Receipt
 from ..model import Json, JsonObject
 
 
@@ -80,11 +80,11 @@ class Ledger:
     ) -> None:
         self._contracts = contracts
         self._execute = execute
-        self._gas_limit = block_gas_limit
         self.gas_used = gas_used
         self.base_fee_wei = 0
         self.pool: dict[str, DecodedTransaction] = {}
         self._forks = 0
+        self._gas_limit = block_gas_limit
         self._blocks = [_Mined(self._block(0), _State())]
 
     # --- looking
@@ -147,7 +147,7 @@ class Ledger:
         self._check(transaction)
         rival = self._rival(transaction)
         if rival is not None:
-            if transaction.fees.max_fee_wei * 10 < rival.fees.max_fee_wei * 11:
+            if not _replaces(transaction.fees, rival.fees):
                 raise _rejected("replacement transaction underpriced")
             del self.pool[rival.hash]
         self.pool[transaction.hash] = transaction
@@ -167,13 +167,23 @@ class Ledger:
             taken.append(transaction)
         mined.transactions = tuple(taken)
         self._blocks.append(mined)
+        self._forget_stale()
         return mined.block
 
-    def use_nonce(self, address: str) -> None:
-        """Append a block in which somebody else used the account's current nonce."""
+    def use_nonce(self, address: str, *, visible: bool = True) -> None:
+        """Append a block in which somebody else used the account's current nonce.
+
+        Args:
+            address: Whose.
+            visible: Whether by a transaction; false: as by an authorization (EIP-7702), which no
+                transaction of the account shows.
+        """
         self.mine()
-        nonces = self._state.nonces
-        nonces[address.lower()] = nonces.get(address.lower(), 0) + 1
+        nonce = self.nonce(address)
+        self._state.nonces[address.lower()] = nonce + 1
+        if visible:
+            foreign = _foreign(address, nonce, self.head)
+            self._blocks[-1].transactions += (foreign,)
         self._forget_stale()
 
     def reorg(self, depth: int, *, keep: bool = True) -> None:
@@ -190,13 +200,15 @@ class Ledger:
             number = mined.block.number
             self._blocks.append(_Mined(self._block(number), copy.deepcopy(self._state)))
             if keep:
-                self.pool.update({t.hash: t for t in mined.transactions})
+                self.pool |= {t.hash: t for t in mined.transactions if self._rival(t) is None}
 
     # --- inside
 
     def _block(self, number: int) -> Block:
         name = hashlib.sha3_256(f"block {number} of fork {self._forks}".encode()).hexdigest()
-        return Block(number, "0x" + name, 1_700_000_000 + number, self._gas_limit)
+        return Block(
+            number, "0x" + name, 1_700_000_000 + number, self._gas_limit, self.base_fee_wei
+        )
 
     def _check(self, transaction: DecodedTransaction) -> None:
         sender = transaction.sender.lower()
@@ -214,8 +226,11 @@ class Ledger:
 
     def _includable(self, state: _State) -> DecodedTransaction | None:
         for transaction in self.pool.values():
-            in_turn = transaction.nonce == state.nonces.get(transaction.sender.lower(), 0)
-            if in_turn and transaction.fees.max_fee_wei >= self.base_fee_wei:
+            sender = transaction.sender.lower()
+            in_turn = transaction.nonce == state.nonces.get(sender, 0)
+            worst = transaction.gas * transaction.fees.max_fee_wei + transaction.value_wei
+            payable = state.balances.get(sender, 0) >= worst
+            if in_turn and payable and transaction.fees.max_fee_wei >= self.base_fee_wei:
                 return transaction
         return None
 
@@ -254,6 +269,29 @@ class Ledger:
         for transaction in list(self.pool.values()):
             if transaction.nonce < self.nonce(transaction.sender):
                 del self.pool[transaction.hash]
+
+
+def _replaces(fees: Fees, waiting: Fees) -> bool:
+    """Whether a node takes an offer in place of one that waits: +10 % on both fields."""
+    pairs = [(fees.max_fee_wei, waiting.max_fee_wei)]
+    if fees.max_priority_fee_wei is not None and waiting.max_priority_fee_wei is not None:
+        pairs.append((fees.max_priority_fee_wei, waiting.max_priority_fee_wei))
+    return all(new > old and new * 10 >= old * 11 for new, old in pairs)
+
+
+def _foreign(address: str, nonce: int, block: Block) -> DecodedTransaction:
+    name = hashlib.sha3_256(f"{address} {nonce} {block.hash}".encode()).hexdigest()
+    return DecodedTransaction(
+        chain_id=0,
+        sender=address,
+        nonce=nonce,
+        to=address,
+        data=b"",
+        value_wei=0,
+        gas=0,
+        fees=Fees(10**18, 10**18),
+        hash="0x" + name,
+    )
 
 
 def _rejected(reason: str) -> TransactionRejected:

@@ -8,7 +8,7 @@ import pytest
 
 from zephyrus_exec.engine import health
 from zephyrus_exec.engine.health import Health, examine
-from zephyrus_exec.engine.records import Lane
+from zephyrus_exec.engine.records import Lane, LaneStatus
 from zephyrus_exec.errors import ChainUnavailable
 from zephyrus_exec.interfaces.chain import Chain
 from zephyrus_exec.stores.memory import MemoryStore
@@ -80,6 +80,6 @@ async def test_a_chain_that_does_not_answer_in_time_degrades(
 
 async def test_a_halted_lane_degrades_and_is_named() -> None:
     store = FaultyStore(MemoryStore())
-    await store.commit([Lane(1, "0xa", 3, halted="foreign_use").put(0)])
+    await store.commit([Lane(1, "0xa", 3, status=LaneStatus.HALTED, reason="foreign_use").put(0)])
     seen = await look(store)
     assert (seen.degraded, seen.details["halted_lanes"]) == (True, ["1:0xa"])

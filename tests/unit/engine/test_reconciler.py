@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 
 from zephyrus_exec.engine.reconciler import Reconciler
-from zephyrus_exec.engine.records import EFFECT, SETTLED, Attempt, Effect, EffectState, Lane
+from zephyrus_exec.engine.records import EFFECT, SETTLED, Attempt, Effect, EffectState, Lane, mined_in
 from zephyrus_exec.errors import ChainUnavailable
 from zephyrus_exec.interfaces.chain import Fees
 from zephyrus_exec.interfaces.store import Delete
@@ -80,6 +80,9 @@ class Case:
     def track(self, effect: Effect) -> asyncio.Future[Effect]:
         return self.reconciler.track(effect, 1, sent_at=self.clock.now())
 
+    async def history(self, effect: Effect) -> list[str]:
+        return [event.kind for event in await self.store.read(f"effect:{effect.key}")]
+
     async def stored(self, effect: Effect) -> Effect:
         record = await self.store.get(EFFECT, effect.key)
         assert record is not None
@@ -102,10 +105,22 @@ async def test_a_mined_effect_is_settled_and_recorded(case: Case) -> None:
     await case.clock.advance(2)
     assert (await settled).state is EffectState.MINED_OK
     assert await case.stored(effect) == await settled
-    [record] = await case.store.scan(EFFECT, group=SETTLED)
+    [record] = await case.store.scan(EFFECT, group=mined_in(effect.lane))
     assert record.key == effect.key
     assert case.reconciler.open_slots == 0
+
+
+async def test_a_mined_effect_is_watched_until_it_is_final(case: Case) -> None:
+    effect = await case.sent()
+    case.track(effect)
+    case.chain.mine()
+    await case.clock.advance(2)
+    case.chain.mine(8)
+    await case.clock.advance(40)
+    assert (await case.stored(effect)).state is EffectState.FINAL_OK
+    assert [record.key for record in await case.store.scan(EFFECT, group=SETTLED)] == [effect.key]
     assert not case.reconciler._lanes
+    assert await case.history(effect) == ["mined", "finalized"]
 
 
 async def test_slots_of_one_lane_are_watched_together(case: Case) -> None:
@@ -232,7 +247,7 @@ async def test_an_effect_that_vanished_is_not_invented_again(
     case.chain.mine()
     await case.clock.advance(5)
     assert not settled.done()
-    assert "is not at version" in caplog.text
+    assert "is not in the store any more" in caplog.text
     assert await case.store.get(EFFECT, effect.key) is None
 
 

@@ -12,6 +12,7 @@ from zephyrus_exec.engine.records import (
     Effect,
     EffectState,
     Lane,
+    LaneStatus,
     intent_hash,
     lane_key,
 )
@@ -49,7 +50,7 @@ def as_record(put: Put) -> Record:
 
 
 def test_an_effect_comes_back_as_it_was_stored() -> None:
-    for effect in (EFFECT, EFFECT.settled(RECEIPT)):
+    for effect in (EFFECT, EFFECT.mined(RECEIPT, final=False)):
         assert Effect.of(as_record(effect.put(3))) == effect
 
 
@@ -57,22 +58,26 @@ def test_a_lane_comes_back_as_it_was_stored() -> None:
     lane = Lane(5, SENDER, 3)
     assert Lane.of(as_record(lane.put(1))) == lane
     assert lane.put(1).group == OPEN
-    assert evolve(lane, halted="why").put(1).group == HALTED
+    assert evolve(lane, status=LaneStatus.HALTED).put(1).group == HALTED
 
 
 def test_a_receipt_settles_an_effect_by_its_success() -> None:
-    assert EFFECT.settled(RECEIPT).state is EffectState.MINED_OK
-    assert EFFECT.settled(evolve(RECEIPT, success=False)).state is EffectState.MINED_REVERTED
+    assert EFFECT.mined(RECEIPT, final=False).state is EffectState.MINED_OK
+    assert EFFECT.mined(evolve(RECEIPT, success=False), final=False).state is EffectState.MINED_REVERTED
 
 
 def test_an_effect_is_known_by_the_hash_that_was_mined_or_else_offered_last() -> None:
     assert EFFECT.transaction_hash == "0xb"
-    assert EFFECT.settled(RECEIPT).transaction_hash == "0xa"
+    assert EFFECT.mined(RECEIPT, final=False).transaction_hash == "0xa"
 
 
 def test_open_effects_are_grouped_by_lane_and_settled_ones_are_not() -> None:
     assert EFFECT.put(0).group == f"open:{EFFECT.lane}"
-    assert EFFECT.settled(RECEIPT).put(0).group == SETTLED
+    assert EFFECT.mined(RECEIPT, final=False).put(0).group == f"mined:{EFFECT.lane}"
+    assert EFFECT.mined(RECEIPT, final=True).put(0).group == SETTLED
+    doubt = evolve(EFFECT, state=EffectState.IN_DOUBT)
+    assert doubt.put(0).group == f"in_doubt:{EFFECT.lane}"
+    assert evolve(doubt, resolution={"verdict": "happened"}).put(0).group == SETTLED
 
 
 def test_the_worst_cost_is_that_of_the_dearest_attempt_with_the_value() -> None:

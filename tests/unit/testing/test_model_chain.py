@@ -153,12 +153,19 @@ async def test_what_pays_less_than_the_base_fee_waits() -> None:
     assert total(chain) == 1
 
 
-async def test_a_replacement_must_pay_a_tenth_more() -> None:
+async def test_a_replacement_must_pay_a_tenth_more_in_both_fields() -> None:
+    """As go-ethereum has it; one field alone is not enough."""
     chain = make()
     await chain.broadcast((await signed(chain)).raw)
-    with pytest.raises(TransactionRejected, match="underpriced"):
-        await chain.broadcast((await signed(chain, fees=Fees(FEES.max_fee_wei + 1, 1))).raw)
-    dearer = await signed(chain, fees=Fees(FEES.max_fee_wei * 2, 10**9))
+    assert FEES.max_priority_fee_wei is not None
+    for fees in (
+        Fees(FEES.max_fee_wei + 1, FEES.max_priority_fee_wei + 1),
+        Fees(FEES.max_fee_wei * 2, FEES.max_priority_fee_wei),
+        Fees(FEES.max_fee_wei, FEES.max_priority_fee_wei * 2),
+    ):
+        with pytest.raises(TransactionRejected, match="underpriced"):
+            await chain.broadcast((await signed(chain, fees=fees)).raw)
+    dearer = await signed(chain, fees=Fees(FEES.max_fee_wei * 2, FEES.max_priority_fee_wei * 2))
     await chain.broadcast(dearer.raw)
     chain.mine()
     assert list(chain.ledger.pool) == []
