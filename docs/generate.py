@@ -23,7 +23,7 @@ import attrs
 from zephyrus_exec import errors, model
 from zephyrus_exec.cli.main import build_parser
 from zephyrus_exec.config import Limits
-from zephyrus_exec.config.file import File, SignerTable
+from zephyrus_exec.config.file import ChainTable, File, SignerTable
 from zephyrus_exec.config.values import SCALARS
 from zephyrus_exec.protocol.messages import REQUEST_TYPES
 from zephyrus_exec.protocol.texts_en import ENGLISH
@@ -203,7 +203,7 @@ def _file_keys() -> str:
         "store": "`memory:`, or a SQLite file; a relative path starts from the file's folder.",
         "language": "`es` or `en`: the language of the texts that clients get.",
         "drain_timeout": "Seconds that running executions get on a stop.",
-        "chains": "Chain id → RPC URL, or a list of them; the first is used.",
+        "chains": "Chain id → RPC URL, a list of them, or a table, see below.",
         "signers": "Name → signer, see below. Names are small letters, digits and `_`.",
         "limits": "Bounds, see below.",
         "agents": "Agents, see below.",
@@ -273,6 +273,7 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "flags": _flags,
     "variables": _variables,
     "file-keys": _file_keys,
+    "chain-keys": lambda: _fields(ChainTable),
     "signer-keys": lambda: _fields(SignerTable),
     "limit-keys": lambda: _fields(Limits),
     "agent-keys": lambda: _fields(model.Agent),

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from zephyrus_exec.config import (
+    ChainRules,
     KeySettings,
     KeystoreSettings,
     Limits,
     Settings,
     load_settings,
 )
+from zephyrus_exec.engine.fees import FeePolicy
 from zephyrus_exec.errors import ConfigurationError
 
 KEY = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
@@ -113,6 +115,24 @@ def test_urls_of_a_chain_come_from_the_strongest_source_that_names_it(tmp_path: 
     }
     assert load_settings({}, environ).chains[3] == ("http://e3", "https://e4:8545/x")
     assert load_settings({"rpc": "7=http://g"}, {}).chains == {7: ("http://g",)}
+
+
+def test_a_chain_may_be_a_table_that_says_how_it_is_treated(tmp_path: Path) -> None:
+    file = written(
+        tmp_path,
+        '[chains.1]\nrpc = "http://f1"\nconfirmations = 3\nfinality = "safe"\n'
+        "bump_after = 12.5\nbump_factor = 1.5\nmax_fee_gwei = 80.5\nstuck_after = 600\n"
+        "[chains.2]\nfinality = 20\n"
+        '[chains]\n3 = "http://f3"\n',
+    )
+    settings = load_settings({}, {"ZEPHYRUS_RPC_2": "http://e2"}, file)
+    assert settings.chains == {1: ("http://f1",), 2: ("http://e2",), 3: ("http://f3",)}
+    fees = FeePolicy(bump_after=12.5, factor=1.5, max_fee_wei=80_500_000_000, stuck_after=600)
+    assert settings.chain_rules == {
+        1: ChainRules(confirmations=3, finality="safe", fees=fees),
+        2: ChainRules(finality=20),
+        3: ChainRules(),
+    }
 
 
 def test_what_nobody_asked_for_is_ignored() -> None:
@@ -284,6 +304,16 @@ def test_a_wrong_flag_or_variable_is_told_in_one_line_without_secrets(
         ("[chains]\nmain = 'http://x'", "zephyrus.toml: chains.main: 'main' is no chain id"),
         ("[chains]\n1 = 7", "zephyrus.toml: chains.1: is neither a string nor a list"),
         ("[chains]\n1 = [7]", "zephyrus.toml: chains.1: '…' is no http(s) URL"),
+        ("[chains.1]\nrcp = 'http://x'", "zephyrus.toml: chains.1: there is no field 'rcp'"),
+        ("[chains.1]\nrpc = 7", "zephyrus.toml: chains.1: is neither a string nor a list"),
+        ("[chains.x]\nfinality = 7", "zephyrus.toml: chains.x: 'x' is no chain id"),
+        ("[chains.1]\nconfirmations = 0", "zephyrus.toml: chains.1.confirmations: 0 is too small"),
+        ("[chains.1]\nfinality = 'soon'", "zephyrus.toml: chains.1.finality: 'soon' is no finality"),
+        ("[chains.1]\nfinality = -1", "zephyrus.toml: chains.1.finality: -1 is no finality"),
+        ("[chains.1]\nfinality = true", "zephyrus.toml: chains.1.finality: True is no finality"),
+        ("[chains.1]\nbump_factor = 1.1", "zephyrus.toml: chains.1.bump_factor: is 1.1"),
+        ("[chains.1]\nmax_fee_gwei = 0", "zephyrus.toml: chains.1.max_fee_gwei: is 0"),
+        ("[chains.1]\nstuck_after = -1", "zephyrus.toml: chains.1.stuck_after: is -1"),
         ("[signers.Main]", "zephyrus.toml: signers.Main: is no name; write small letters"),
         ("[signers]\nmain = 1", "zephyrus.toml: signers.main: must be an object"),
         ("[signers.a]\nkey = 'x'", "zephyrus.toml: signers.a: there is no field 'key'"),

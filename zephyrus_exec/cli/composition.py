@@ -6,11 +6,11 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from attrs import frozen
 
-from ..config import MEMORY_STORE, KeystoreSettings, Settings, SignerSettings
+from ..config import MEMORY_STORE, ChainRules, KeystoreSettings, Settings, SignerSettings
 from ..engine import ExecutionEngine
 from ..errors import ConfigurationError
 from ..interfaces.chain import Chain
@@ -22,6 +22,7 @@ from ..repositories.memory import MemoryRepository
 
 if TYPE_CHECKING:
     from ..demo import DemoWorld
+    from ..evm.finality import Finality
 
 
 @frozen
@@ -50,7 +51,8 @@ async def open_parts(settings: Settings, *, demo: bool) -> AsyncIterator[Parts]:
     async with AsyncExitStack() as stack:
         chains: dict[int, Chain] = {}
         for chain_id, urls in settings.chains.items():
-            chains[chain_id] = _chain(chain_id, urls)
+            rules = settings.chain_rules.get(chain_id) or ChainRules()
+            chains[chain_id] = _chain(chain_id, urls, rules)
             stack.push_async_callback(chains[chain_id].aclose)
         signers = {name: await _signer(s) for name, s in settings.signers.items()}
         world = None
@@ -82,6 +84,7 @@ def make_engine(parts: Parts, store: ExecutionStore, settings: Settings) -> Exec
         planners={"steps": StepsPlanner()},
         chains=parts.chains,
         signers=parts.signers,
+        fee_policies={number: rules.fees for number, rules in settings.chain_rules.items()},
         max_running=settings.limits.max_running,
         max_queued=settings.limits.max_queued,
     )
@@ -117,6 +120,20 @@ async def open_store(settings: Settings, *, demo: bool) -> AsyncIterator[Executi
             yield store
 
 
+def journal_of(settings: Settings) -> Path:
+    """Return the file of a journal that is there.
+
+    Raises:
+        ConfigurationError: There is none; the message says how to name it.
+    """
+    path = Path(settings.store)
+    if settings.store == MEMORY_STORE or not path.is_file():
+        raise ConfigurationError(
+            f"there is no journal {settings.store!r}; name the server's file with --store"
+        )
+    return path
+
+
 @asynccontextmanager
 async def open_sqlite(path: Path) -> AsyncIterator[ExecutionStore]:
     """Open a SQLite journal, and close it on leaving."""
@@ -129,10 +146,15 @@ async def open_sqlite(path: Path) -> AsyncIterator[ExecutionStore]:
         await store.aclose()
 
 
-def _chain(chain_id: int, urls: tuple[str, ...]) -> Chain:
+def _chain(chain_id: int, urls: tuple[str, ...], rules: ChainRules) -> Chain:
     from ..evm import EvmChain
 
-    return EvmChain(chain_id, urls)
+    return EvmChain(
+        chain_id,
+        urls,
+        confirmations=rules.confirmations,
+        finality=cast("Finality", rules.finality),
+    )
 
 
 async def _signer(settings: SignerSettings) -> Signer:

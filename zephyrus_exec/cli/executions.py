@@ -6,12 +6,11 @@ import argparse
 import os
 from pathlib import Path
 
-from ..config import MEMORY_STORE, load_settings
+from ..config import load_settings
 from ..conversion import unstructure
 from ..engine.listing import list_executions, load_execution, read_all
-from ..errors import ConfigurationError
 from ..model import Event, Execution, JsonObject
-from .composition import open_sqlite
+from .composition import journal_of, open_sqlite
 from .output import moment, print_json, print_table, shown
 
 
@@ -50,13 +49,7 @@ async def show_command(options: argparse.Namespace) -> int:
 
 
 def _path(options: argparse.Namespace) -> Path:
-    settings = load_settings(vars(options), os.environ, options.config)
-    path = Path(settings.store)
-    if settings.store == MEMORY_STORE or not path.is_file():
-        raise ConfigurationError(
-            f"there is no journal {settings.store!r}; name the server's file with --store"
-        )
-    return path
+    return journal_of(load_settings(vars(options), os.environ, options.config))
 
 
 def _row(execution: Execution) -> tuple[str, ...]:

@@ -10,12 +10,13 @@ variable that is set to nothing counts as not set.
 from __future__ import annotations
 
 from .load import load_settings
-from .settings import KeySettings, KeystoreSettings, Limits, Settings, SignerSettings
+from .settings import ChainRules, KeySettings, KeystoreSettings, Limits, Settings, SignerSettings
 from .values import LANGUAGES, MEMORY_STORE
 
 __all__ = [
     "LANGUAGES",
     "MEMORY_STORE",
+    "ChainRules",
     "KeySettings",
     "KeystoreSettings",
     "Limits",

@@ -1,4 +1,4 @@
-"""RPC URLs per chain, from flags, environment and file."""
+"""Chains, from flags, environment and file: where they are, and how they are treated."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from ..model import Json, JsonObject
+from ..model import Json
 from .refusal import refuse
 
 _RPC: Final = "ZEPHYRUS_RPC_"
 
 
 def read_chains(
-    flag: object, environ: Mapping[str, str], name: str, table: JsonObject
+    flag: object, environ: Mapping[str, str], name: str, table: Mapping[str, Json]
 ) -> dict[int, tuple[str, ...]]:
     """Return the RPC URLs by chain id; the flag beats the environment, which beats the file.
 
@@ -22,7 +22,7 @@ def read_chains(
         flag: What `--rpc` gave: one or several `CHAINID=URL,URL`; null: nothing.
         environ: Variables that are set to something.
         name: What the file is called in messages.
-        table: The file's `chains`: chain id → URL, or a list of them.
+        table: What the file has: chain id → URL, or a list of them.
 
     Raises:
         ConfigurationError: A chain id or URL is none; URLs are shown without what may be secret.
@@ -36,7 +36,7 @@ def read_chains(
         if variable.startswith(_RPC)
     ]
     given += [("--rpc", *_rpc_flag(text)) for text in _texts(flag)]
-    return {_chain_id(source, number): _urls(source, urls) for source, number, urls in given}
+    return {chain_id(source, number): _urls(source, urls) for source, number, urls in given}
 
 
 def _texts(flag: object) -> list[str]:
@@ -52,7 +52,12 @@ def _rpc_flag(text: str) -> tuple[str, str]:
     return number, urls
 
 
-def _chain_id(source: str, text: str) -> int:
+def chain_id(source: str, text: str) -> int:
+    """Return the chain id that this text is.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
     if not re.fullmatch("[1-9][0-9]{0,18}", text):
         refuse(source, f"{text!r} is no chain id", "write the EIP-155 number, such as 57054")
     return int(text)

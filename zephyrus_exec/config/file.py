@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,6 +29,27 @@ class SignerTable:
     """Path of the keystore file."""
     password_file: str | None = None
     """Path of a file that holds its password."""
+
+
+@frozen
+class ChainTable:
+    """What the file says of one chain."""
+
+    rpc: Json = None
+    """RPC URL, or a list of them; the environment or a flag may say it instead."""
+    confirmations: int | None = None
+    """Blocks after which a receipt counts, its own included; functions may say otherwise."""
+    finality: Json = None
+    """`finalized` or `safe`: the node's tag; a number: so many blocks below the head; `instant`:
+    every block at once; `auto`: `finalized`, or 64 blocks where nodes do not know that tag."""
+    bump_after: float | None = None
+    """Seconds after which a transaction that is next in turn gets a better offer."""
+    bump_factor: float | None = None
+    """What both fee fields are multiplied by then at least, from 1.125 to 10."""
+    max_fee_gwei: Decimal | None = None
+    """Most a call offers per unit of gas; absent: whatever it takes."""
+    stuck_after: float | None = None
+    """Seconds after which a transaction that is next in turn is cancelled; absent: never."""
 
 
 @frozen
@@ -83,6 +105,20 @@ def signer_tables(file: Path, content: File) -> dict[str, SignerTable]:
         paths = {key: _beside(file, text) for key, text in asdict(table).items() if text}
         tables[name] = SignerTable(**paths)
     return tables
+
+
+def chain_tables(file: Path, content: File) -> dict[str, ChainTable]:
+    """Return what a settings file says of each chain; a URL or list is a table of nothing else.
+
+    Raises:
+        ConfigurationError: A table holds something unknown or wrong.
+    """
+    return {
+        number: _structured(f"{file.name}: chains.{number}", said, ChainTable)
+        if isinstance(said, Mapping)
+        else ChainTable(rpc=said)
+        for number, said in content.chains.items()
+    }
 
 
 def _beside(file: Path, text: str) -> str:

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..model import Json
+from .chain_rules import read_chain_rules
 from .chains import read_chains
-from .file import File, SignerTable, read_file, signer_tables
+from .file import ChainTable, File, SignerTable, chain_tables, read_file, signer_tables
 from .settings import Settings
 from .signers import read_signers
 from .values import SCALARS
@@ -30,15 +32,17 @@ def load_settings(
             value unless it may be secret, and says what to write. Details: `source`.
     """
     tables: dict[str, SignerTable] = {}
+    chains: dict[str, ChainTable] = {}
     if file is None:
         name, content = "", File()
     else:
         name, content = file.name, read_file(file)
-        tables = signer_tables(file, content)
+        tables, chains = signer_tables(file, content), chain_tables(file, content)
     present = {variable: text for variable, text in environ.items() if text}
     values, sources = _scalars(flags, present, name, content)
     return Settings(
-        chains=read_chains(flags.get("rpc"), present, name, content.chains),
+        chains=read_chains(flags.get("rpc"), present, name, _urls(chains)),
+        chain_rules=read_chain_rules(name, chains),
         signers=read_signers(present, name, tables),
         limits=content.limits,
         agents=content.agents,
@@ -46,6 +50,11 @@ def load_settings(
         sources=sources,
         **values,
     )
+
+
+def _urls(tables: Mapping[str, ChainTable]) -> dict[str, Json]:
+    """Return the URLs the file has; a table may leave them to the environment."""
+    return {number: table.rpc for number, table in tables.items() if table.rpc is not None}
 
 
 def _scalars(

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from attrs import field, frozen
 
+from ..engine.fees import FeePolicy
 from ..model import Agent, Contract
 from .chains import shown
 
@@ -26,6 +27,20 @@ class Limits:
     """Executions that run at once."""
     max_queued: int = 10_000
     """Executions that wait their turn; beyond it requests are refused as overloaded."""
+    low_balance_factor: int = 10
+    """A signer's balance below so many times what its last transaction could cost is told."""
+
+
+@frozen
+class ChainRules:
+    """How the engine treats one chain."""
+
+    confirmations: int = 1
+    """Blocks after which a receipt counts by default, its own included."""
+    finality: int | str = "auto"
+    """When a block counts as final: `auto`, `finalized`, `safe`, `instant`, or so many blocks."""
+    fees: FeePolicy = field(factory=FeePolicy)
+    """How transactions that wait are paid for."""
 
 
 @frozen
@@ -69,6 +84,8 @@ class Settings:
     """Seconds a stop may take; containers are killed after 10."""
     chains: Mapping[int, tuple[str, ...]] = field(factory=dict, repr=_hosts)
     """RPC URLs by chain id, best first."""
+    chain_rules: Mapping[int, ChainRules] = field(factory=dict)
+    """How chains are treated, by chain id; absent: by the defaults."""
     signers: Mapping[str, SignerSettings] = field(factory=dict)
     """Signers by the name agents use."""
     limits: Limits = field(factory=Limits)
