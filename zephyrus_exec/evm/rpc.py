@@ -10,7 +10,6 @@ from typing import Any, Final, TypeAlias
 
 from aiohttp import (
     ClientError,
-    ClientPayloadError,
     ClientResponse,
     ClientSession,
     ClientTimeout,
@@ -130,7 +129,7 @@ class HttpProvider(AsyncHTTPProvider):
 
         Raises:
             ClientError: Also OSError and TimeoutError: there is no whole reply.
-            ValueError: The reply is no JSON, or nested too deeply.
+            ValueError: The reply is no JSON, too large, or nested too deeply.
         """
         body = self.encode_rpc_request(method, params)
         session = self._session = self._session or self._open()
@@ -173,7 +172,7 @@ async def _body(response: ClientResponse) -> bytes:
         body += chunk
         if len(body) > MAX_RESPONSE_BYTES:
             response.close()
-            raise ClientPayloadError("the response is too large")
+            raise ValueError("too large")
     return bytes(body)
 
 
@@ -271,7 +270,7 @@ class RpcConnection:
         except (ClientError, OSError) as error:
             problem = f"cannot be reached ({type(error).__name__})"
         except ValueError:
-            state, problem = NodeState.GARBAGE, "answered with something that is no JSON"
+            state, problem = NodeState.GARBAGE, "answered with something that cannot be read"
         else:
             return self._result(reply, method)
         self._checked = False

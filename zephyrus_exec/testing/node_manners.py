@@ -71,11 +71,8 @@ class Lag:
 class ReplacementRule:
     """go-ethereum's rule: who replaces a waiting transaction pays at least 10 % more, in both fees.
 
-    https://geth.ethereum.org/docs/faq: a replacement needs a price bump of `--txpool.pricebump`.
+    That is its setting `txpool.pricebump`; what waits is read from the node (`txpool_content`).
     """
-
-    def __init__(self) -> None:
-        self._waiting: dict[tuple[str, int], DecodedTransaction] = {}
 
     async def ask(self, ask: Ask, method: str, params: Sequence[Json]) -> JsonObject:
         """Return the node's reply to a raw transaction, or the refusal."""
@@ -84,35 +81,39 @@ class ReplacementRule:
             offered = decode_transaction(bytes.fromhex(str(params[0])[2:]), chain_id=chain_id)
         except TransactionRejected:
             return await ask(method, params)
-        slot = (offered.sender, offered.nonce)
-        there = self._waiting.get(slot)
-        if there and await _is_waiting(ask, there) and not _may_replace(there, offered):
+        waiting = await _waiting(ask, offered)
+        if waiting is not None and not _may_replace(waiting, offered):
             message = "replacement transaction underpriced"
             return {"error": {"code": -32000, "message": message}}
-        reply = await ask(method, params)
-        if "result" in reply:
-            self._waiting[slot] = offered
-        return reply
+        return await ask(method, params)
 
 
-async def _is_waiting(ask: Ask, transaction: DecodedTransaction) -> bool:
-    found = (await ask("eth_getTransactionByHash", [transaction.hash])).get("result")
-    return isinstance(found, Mapping) and found.get("blockNumber") is None
+async def _waiting(ask: Ask, offered: DecodedTransaction) -> Mapping[str, Json] | None:
+    """Return the transaction that waits in the place of this one."""
+    pool = (await ask("txpool_content", []))["result"]
+    assert isinstance(pool, Mapping), "the node does not show its pool"
+    for part in pool.values():
+        assert isinstance(part, Mapping)
+        by_sender = {sender.lower(): by_nonce for sender, by_nonce in part.items()}
+        by_nonce = by_sender.get(offered.sender.lower())
+        found = by_nonce.get(str(offered.nonce)) if isinstance(by_nonce, Mapping) else None
+        if isinstance(found, Mapping):
+            return found
+    return None
 
 
-def _may_replace(old: DecodedTransaction, new: DecodedTransaction) -> bool:
-    if old.hash == new.hash:
+def _may_replace(old: Mapping[str, Json], new: DecodedTransaction) -> bool:
+    if old["hash"] == new.hash:
         return True
+    tip = new.fees.max_priority_fee_wei
     pairs = (
-        (old.fees.max_fee_wei, new.fees.max_fee_wei),
-        (_tip(old), _tip(new)),
+        (old.get("maxFeePerGas", old.get("gasPrice")), new.fees.max_fee_wei),
+        (
+            old.get("maxPriorityFeePerGas", old.get("gasPrice")),
+            new.fees.max_fee_wei if tip is None else tip,
+        ),
     )
-    return all(after * 100 >= before * 110 for before, after in pairs)
-
-
-def _tip(transaction: DecodedTransaction) -> int:
-    tip = transaction.fees.max_priority_fee_wei
-    return transaction.fees.max_fee_wei if tip is None else tip
+    return all(after * 100 >= _number(before) * 110 for before, after in pairs)
 
 
 def _block_number(found: Json) -> int:
