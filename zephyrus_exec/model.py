@@ -298,6 +298,8 @@ class EventKind(StrEnum):
     """`{agent_id, snapshot, principal, input, deadline}`; snapshot: key of the stored agent."""
     STARTED = "started"
     """`{owner}`: a process began to run it."""
+    TAKEN_OVER = "taken_over"
+    """`{owner, from}`: another process goes on where the journal stands."""
     PLANNED = "planned"
     """`{cycle, actions, final}`: what the planner decided, before anything is done with it."""
     ACTION_STARTED = "action_started"

@@ -150,8 +150,9 @@ async def serve(
 ) -> AsyncIterator[Service]:
     """Serve an engine to WebSocket clients inside the running loop.
 
-    On leaving, the port is closed, what runs is ended, and every client gets its replies. An
-    engine that is not running yet is started, and closed on leaving.
+    On leaving, the port is closed and what runs may end; every client gets its replies, or a close
+    where its execution goes on in the next process that opens the journal. An engine that is not
+    running yet is started, and closed on leaving.
 
     Args:
         engine: What to serve.
@@ -193,7 +194,7 @@ async def _stop(service: Service, drain_timeout: float, *, with_engine: bool) ->
     half = drain_timeout / 2
     if with_engine:
         await asyncio.gather(service.drain(timeout=half), service.engine.drain(timeout=half))
-        # What did not end by itself gets the rest to be ended: at most three settle time-outs.
+        # What did not end by itself is let go, within three settle time-outs at most.
         await service.engine.aclose(settle_timeout=drain_timeout / 6)
     await service.aclose(timeout=half)
 

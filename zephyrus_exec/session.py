@@ -11,7 +11,13 @@ from attrs import frozen
 from .conversion import structure
 from .engine.clock import new_id
 from .engine.engine import ExecutionEngine
-from .errors import Draining, TransportError, ZephyrusError
+from .errors import (
+    Draining,
+    ExecutionReleased,
+    StoreUnavailable,
+    TransportError,
+    ZephyrusError,
+)
 from .interfaces.transport import Transport
 from .model import ActionResult, JsonObject, Outcome, Principal
 from .protocol.codec import MAX_BYTES, MAX_DEPTH
@@ -88,7 +94,10 @@ class Session:
         return self._answering if self._submitting else None
 
     def finish(self) -> None:
-        """Answer what was started, refuse what was not, then close the channel with 1001."""
+        """Answer what was started, refuse what was not, then close the channel with 1001.
+
+        What was started and goes on in another process stays unanswered.
+        """
         if self._finishing is None:
             self._finishing = asyncio.create_task(self._finish())
 
@@ -129,6 +138,14 @@ class Session:
             if self._gone:
                 return
             completed = await self._engine.result(execution_id, principal=self._principal)
+        except ExecutionReleased:
+            self._gone = True  # there will be a reply, but not from this process: close instead
+            self.finish()
+            return
+        except StoreUnavailable:
+            self._gone = True
+            await self._transport.aclose(1011, "the journal cannot be written now")
+            return
         except ZephyrusError as error:
             frame = self._connection.failed(render_error(error, self._connection.language))
         else:

@@ -53,7 +53,11 @@ class Acceptance:
         try:
             await self._leases.ensure()
             self._add_accepted(execution)
-            await execution.journal.commit(keep, record=record_of(execution, self._leases.owner))
+            await self._leases.commit_under(
+                lambda lease: execution.journal.commit(
+                    keep, record=record_of(execution, self._leases.owner), expect=(lease,)
+                )
+            )
         except (StoreUnavailable, CommitUnknown) as error:
             self._roster.leave(execution)
             raise Overloaded(

@@ -54,8 +54,12 @@ class Admission:
         queue = self._agents.get(agent_id)
         return queue is not None and (queue.running >= max_concurrent or bool(queue.waiting))
 
-    def enter(self, ticket: Ticket) -> None:
+    def enter(self, ticket: Ticket, *, bounded: bool = True) -> None:
         """Start the ticket, now or when it is its turn.
+
+        Args:
+            ticket: A new one.
+            bounded: False: it is taken however many wait already.
 
         Raises:
             Overloaded: It would have to wait, and the queue is full.
@@ -63,7 +67,7 @@ class Admission:
         must_wait = self.running >= self._max_running or self.occupied(
             ticket.agent_id, ticket.max_concurrent
         )
-        if must_wait and self.queued >= self._max_queued:
+        if bounded and must_wait and self.queued >= self._max_queued:
             raise Overloaded(
                 f"{self.queued} executions are waiting already; nothing was executed, try later",
                 queued=self.queued,

@@ -8,9 +8,11 @@ from collections.abc import Mapping
 
 from ..conversion import as_json, dumps
 from ..errors import (
+    ActionInDoubt,
     ExecutionCancelled,
     ExecutionInterrupted,
     ExecutionTimedOut,
+    ReplayMismatch,
     RunnerFailed,
     StoreError,
     ZephyrusError,
@@ -71,6 +73,9 @@ class Conductor:
     def accepted(self, execution: RunningExecution) -> None:
         """Run an execution whose acceptance is journaled, now or when it is its turn."""
         execution.accepted = True
+        if execution.released:
+            self._roster.leave(execution)
+            return
         if execution.cause is None:
             execution.alarm = self._deadlines.at(
                 execution.deadline, lambda: self.end_early(execution, _TIMED_OUT)
@@ -87,12 +92,15 @@ class Conductor:
         execution.task = spawn(self._run(execution), f"zephyrus {execution.id}")
 
     async def _run(self, execution: RunningExecution) -> None:
-        ending = execution.cause or await self._run_agent(execution)
-        await self.end(execution, ending)
+        taken_up = execution.past is not None and execution.started
+        if execution.cause is not None and not taken_up:
+            await self.end(execution, execution.cause)
+        else:
+            await self.end(execution, await self._run_agent(execution))
 
     async def _run_agent(self, execution: RunningExecution) -> Ending:
         try:
-            execution.begun = True
+            execution.begin()
             if not execution.started:
                 add_started(execution, self._leases.owner)
                 await execution.journal.commit(record=record_of(execution, self._leases.owner))
@@ -101,6 +109,10 @@ class Conductor:
             if value is not None:
                 result = ActionResult(name, {}, as_json(value), success=True)
                 execution.add_result(result, dumps(result_object(result)))
+            if execution.past is not None:
+                execution.past.check_over("its end")
+        except ReplayMismatch as error:
+            return Ending(Outcome.INTERRUPTED, error)
         except asyncio.CancelledError:
             return execution.cause or _unasked_end(execution)
         except ZephyrusError as error:
@@ -122,6 +134,7 @@ class Conductor:
         if execution.ended:
             return
         execution.ended = True
+        ending = _told(execution, ending)
         try:
             await execution.journal.settle()
             body = completed_body(execution, ending)
@@ -132,7 +145,7 @@ class Conductor:
             _log.warning("execution %s is lost to this process: %s", execution.id, error)
         else:
             execution.done.set_result(body)
-            if all(effect.receipt is not None for effect in execution.effects.values()):
+            if all(effect.told for effect in execution.effects.values()):
                 await self._retention.ended(execution.id)
         self._roster.leave(execution)
 
@@ -158,14 +171,36 @@ class Conductor:
                 self.end(execution, cause), f"zephyrus {execution.id}, abandoned"
             )
 
+    def release(self, execution: RunningExecution) -> None:
+        """Stop working on it without an end: the next process goes on where its journal stands."""
+        if execution.ended:
+            return
+        execution.released = execution.ended = True
+        execution.journal.close()
+        if execution.task is not None:
+            execution.task.add_done_callback(lambda _: self._roster.leave(execution))
+            execution.task.cancel()
+        elif execution.accepted:
+            self._roster.leave(execution)
+
     def leave_behind(self) -> None:
         """Let go of every execution as it stands; nothing more is journaled."""
         for execution in list(self._roster.executions.values()):
-            execution.ended = True
+            execution.released = execution.ended = True
+            execution.journal.close()
             for task in (execution.task, execution.abandoned):
                 if task is not None:
                     task.cancel()
             self._roster.leave(execution)
+
+
+def _told(execution: RunningExecution, ending: Ending) -> Ending:
+    """Return how it ends, whatever was asked for or its runner makes of it."""
+    ending = execution.verdict or ending
+    if not execution.doubtful:
+        return ending
+    doubt = ActionInDoubt("something of it may or may not have happened; look before repeating it")
+    return Ending(Outcome.IN_DOUBT, ending.error or doubt)
 
 
 def _unasked_end(execution: RunningExecution) -> Ending:

@@ -13,7 +13,6 @@ from ..conversion import as_json
 from ..errors import (
     AgentStopped,
     Draining,
-    ExecutionCancelled,
     ExecutionInterrupted,
     InvalidValue,
     NotRunning,
@@ -45,17 +44,22 @@ from .context import Tools
 from .cycle import CycleRunner
 from .deadlines import Deadlines
 from .effects import Effects
-from .execution import Ending, RunningExecution
+from .execution import Ending, RunningExecution, cancelled_by
+from .fees import FeePolicy
 from .health import Health, examine
 from .inspection import find_problems
 from .invoker import Invoker
 from .journal import Journal
 from .leases import Leases
 from .listing import list_executions, load_execution
+from .neighbours import Neighbours
+from .offers import Offers
 from .reconciler import Reconciler
+from .resume import Resume
 from .retention import Retention
 from .roster import Roster
 from .snapshots import Snapshots
+from .takeover import TakeOver
 from .tasks import spawn
 from .wakeups import Wakeups
 from .watching import Watching
@@ -88,6 +92,7 @@ class ExecutionEngine:
         planners: Registered planners by name, for the cycle runner.
         chains: Configured chains by chain id.
         signers: Configured signers by name.
+        fee_policies: How waiting transactions are paid for, by chain id.
         clock: The time; default: the system's.
         new_id: Makes execution ids; default: UUIDv7.
         max_running: Most executions at once.
@@ -96,6 +101,8 @@ class ExecutionEngine:
         settle_timeout: Seconds an ended execution waits for transactions it has signed.
         lease_duration: Seconds after which a process that says nothing counts as gone.
         planner_timeout: Seconds a planner may take for one answer.
+        store_grace: Seconds an execution may wait for a store that cannot write before `result`
+            says so; it goes on by itself once the store can.
         keep_ended: How many ended executions this process leaves in the store, at least 1; older
             ones are forgotten, unless a transaction of theirs is under way. Null: all where the
             store is durable, otherwise 1,000.
@@ -111,6 +118,7 @@ class ExecutionEngine:
         planners: Mapping[str, Planner] | None = None,
         chains: Mapping[int, Chain] | None = None,
         signers: Mapping[str, Signer] | None = None,
+        fee_policies: Mapping[int, FeePolicy] | None = None,
         clock: Clock | None = None,
         new_id: NewId = new_id,
         max_running: int = 1000,
@@ -119,6 +127,7 @@ class ExecutionEngine:
         settle_timeout: float = 30.0,
         lease_duration: float = 20.0,
         planner_timeout: float = 60.0,
+        store_grace: float = 30.0,
         keep_ended: int | None = None,
     ) -> None:
         self.agents = agents
@@ -138,21 +147,17 @@ class ExecutionEngine:
         self._deadlines = Deadlines(self.clock)
         admission = Admission(max_running=max_running, max_queued=max_queued)
         self._roster = Roster(admission, self._wakeups)
-        self._reconciler = Reconciler(store, self.clock, self.chains)
+        offers = Offers(
+            store, self.clock, signers=self.signers.values(), policies=fee_policies or {}
+        )
+        self._reconciler = Reconciler(store, self.clock, self.chains, offers=offers)
         self._tools = Tools(
             Invoker(self.chains, self.signers),
-            Effects(store, self.clock, self._reconciler),
+            Effects(store, self.clock, self._reconciler, offers=offers),
             self.clock,
             settle_timeout,
         )
-        self._leases = Leases(
-            store,
-            self.clock,
-            new_id(),
-            duration=lease_duration,
-            renew_every=lease_duration / 4,
-            ended=self._wakeups.wake,
-        )
+        self._leases = Leases(store, self.clock, new_id, duration=lease_duration)
         if keep_ended is None and not store.durable:
             keep_ended = _KEPT_IN_MEMORY
         self._conductor = Conductor(
@@ -171,20 +176,35 @@ class ExecutionEngine:
             leases=self._leases,
             snapshots=self._snapshots,
         )
-        self._watching = Watching(store, self.clock, self._roster, self._wakeups)
+        self._watching = Watching(
+            store, self.clock, self._roster, self._wakeups, store_grace=store_grace
+        )
+        self._takeover = TakeOver(
+            store,
+            self.clock,
+            leases=self._leases,
+            neighbours=Neighbours(store, self.clock, duration=lease_duration),
+            resume=Resume(store, runners=self._runners, journal=self._journal),
+            roster=self._roster,
+            conductor=self._conductor,
+            ended=self._wakeups.wake,
+        )
         self._background: list[asyncio.Task[None]] = []
+        self._looking: asyncio.Task[None] | None = None
         self._started = False
         self._draining = False
 
     # --- life ------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Take the lease, end what dead processes left, watch open effects; then take work.
+        """Take the lease, watch open effects, take up what others released; then take work.
+
+        What dead processes left is taken up as soon as they are known to be dead.
 
         Raises:
             StoreError: The store cannot be used.
         """
-        await self._leases.start()
+        await self._leases.renew()
         await self._reconciler.start()
         self._background = [
             spawn(self._deadlines.run(), "zephyrus deadlines"),
@@ -192,6 +212,8 @@ class ExecutionEngine:
             spawn(self._reconciler.run(), "zephyrus reconciler"),
         ]
         self._started = True
+        await self._takeover.look()
+        self._looking = spawn(self._takeover.run(), "zephyrus take-over")
 
     async def drain(self, *, timeout: float | None = None) -> bool:  # noqa: ASYNC109
         """Take no new work and wait for what runs and waits.
@@ -203,6 +225,7 @@ class ExecutionEngine:
             Whether everything ended in time.
         """
         self._draining = True
+        await self._stop_looking()
         if timeout is None:
             await self._roster.idle.wait()
             return True
@@ -214,10 +237,12 @@ class ExecutionEngine:
         return self._roster.idle.is_set()
 
     async def aclose(self, *, settle_timeout: float | None = None) -> None:
-        """End what still runs as interrupted, and let go of everything. May be called twice.
+        """Let go of everything. May be called twice.
 
-        What cannot be journaled, since the store does not write, is left to whoever finds this
-        process's lease run out; that is decided after three times the settle time-out.
+        What still runs is released: the next process that opens the store goes on with it. A
+        store that is not durable has no next process: there it ends as interrupted. What cannot be
+        journaled, since the store does not write, is left to whoever finds this process's lease
+        run out; that is decided after three times the settle time-out.
 
         Args:
             settle_timeout: Seconds to wait for transactions that were signed, instead of the
@@ -229,22 +254,35 @@ class ExecutionEngine:
         self._started = False
         if settle_timeout is not None:
             self._tools.settle_timeout = min(settle_timeout, self._tools.settle_timeout)
-        for execution in list(self._roster.executions.values()):
-            self._conductor.end_early(execution, _SHUT_DOWN)
-        all_ended = await self.drain(timeout=3 * self._tools.settle_timeout)
+        await self._stop_looking()
+        self._let_go()
+        all_left = await self.drain(timeout=3 * self._tools.settle_timeout)
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await self._reconciler.aclose()
-        if all_ended:
+        if all_left:
             await self._leases.release()
         else:
             _log.error(
-                "%d executions could not be journaled as ended; whoever opens the store next will "
-                "end them as interrupted",
+                "%d executions do not stop, or could not be journaled as ended; whoever opens the "
+                "store next goes on with them",
                 len(self._roster),
             )
             self._conductor.leave_behind()
+
+    def _let_go(self) -> None:
+        for execution in list(self._roster.executions.values()):
+            if self.store.durable:
+                self._conductor.release(execution)
+            else:
+                self._conductor.end_early(execution, _SHUT_DOWN)
+        self._watching.close()
+
+    async def _stop_looking(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait({self._looking})
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -338,11 +376,22 @@ class ExecutionEngine:
             input=None if input is None else as_json(input),
             deadline=latest if deadline is None else min(deadline, latest),
             created_at=now,
-            journal=Journal(self.store, self.clock, execution_id, self._wakeups.wake),
+            journal=self._journal(execution_id),
             done=asyncio.get_running_loop().create_future(),
         )
         await self._acceptance.accept(execution)
         return execution_id
+
+    def _journal(self, execution_id: str, seq: int = 0, version: int = 0) -> Journal:
+        return Journal(
+            self.store,
+            self.clock,
+            execution_id,
+            self._wakeups.wake,
+            stalled=self._watching.stalled,
+            seq=seq,
+            version=version,
+        )
 
     def _check_open(self) -> None:
         if self._draining:
@@ -367,6 +416,7 @@ class ExecutionEngine:
 
         Raises:
             ExecutionNotFound: There is none.
+            ExecutionReleased: It goes on, but this process ends.
         """
         async for event in self._watching.watch(execution_id, after=after):
             yield event
@@ -378,6 +428,9 @@ class ExecutionEngine:
 
         Raises:
             ExecutionNotFound: There is none.
+            ExecutionReleased: It goes on, but this process ends.
+            StoreUnavailable: It has been waiting for the store for `store_grace`; it goes on once
+                that writes again.
         """
         return await self._watching.result(execution_id)
 
@@ -403,10 +456,7 @@ class ExecutionEngine:
         execution.journal.add(
             EventKind.CANCEL_REQUESTED, {"principal": principal.id, "reason": reason}
         )
-        text = f"cancelled: {reason}" if reason else "cancelled"
-        self._conductor.end_early(
-            execution, Ending(Outcome.CANCELLED, ExecutionCancelled(text, reason=reason))
-        )
+        self._conductor.end_early(execution, cancelled_by(reason))
         try:
             await execution.journal.commit()
         except StoreFenced:

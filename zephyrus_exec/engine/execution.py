@@ -8,12 +8,13 @@ from collections.abc import Iterable
 from attrs import define, field, frozen
 
 from ..conversion import dumps, quote
-from ..errors import ZephyrusError
+from ..errors import ExecutionCancelled, ZephyrusError
 from ..model import ActionResult, Agent, Contract, EventKind, Json, Outcome, Principal
 from .admission import Ticket
 from .deadlines import Deadline
 from .journal import Journal
 from .records import Effect, EffectState
+from .replay import Past
 from .results import error_object
 from .snapshots import Snapshot
 
@@ -29,9 +30,15 @@ class Ending:
 SUCCEEDED = Ending(Outcome.SUCCEEDED)
 
 
+def cancelled_by(reason: str) -> Ending:
+    """Return how an execution ends that somebody asked to end, for this reason or for none."""
+    text = f"cancelled: {reason}" if reason else "cancelled"
+    return Ending(Outcome.CANCELLED, ExecutionCancelled(text, reason=reason))
+
+
 @define(eq=False)
 class RunningExecution:
-    """What the engine knows of an execution that this process accepted and has not ended."""
+    """What the engine knows of an execution that this process has and has not ended."""
 
     id: str
     snapshot: Snapshot
@@ -67,6 +74,14 @@ class RunningExecution:
     """By key, as last known."""
     planned: int = 0
     """How many actions planners decided on."""
+    past: Past | None = None
+    """What the journal has of it from before it was taken over; null: it was not."""
+    verdict: Ending | None = None
+    """How it ends, whatever its runner makes of it; null: the runner decides."""
+    in_doubt: bool = False
+    """Whether an action of it may or may not have happened."""
+    released: bool = False
+    """Whether it is left to the next process: nothing more is journaled here."""
 
     @property
     def agent(self) -> Agent:
@@ -78,10 +93,30 @@ class RunningExecution:
         """Its contract, likewise."""
         return self.snapshot.contract
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether anything of it may or may not have happened."""
+        return self.in_doubt or any(
+            effect.state is EffectState.IN_DOUBT for effect in self.effects.values()
+        )
+
     def add_result(self, result: ActionResult, text: str) -> None:
         """Add a result, and its JSON text."""
         self.results.append(result)
         self.told.append(text)
+
+    def begin(self) -> None:
+        """Say that its task runs; if its end was asked for before, that is heard at once.
+
+        At once means at the first await that waits: what a runner only repeats does not.
+        """
+        self.begun = True
+        if self.cause is not None:
+            asyncio.get_running_loop().call_soon(self._stop)
+
+    def _stop(self) -> None:
+        if self.task is not None and not self.ended:
+            self.task.cancel()
 
     def ask_to_end(self, cause: Ending) -> None:
         """Make it stop at its next await, unless its end was asked for already."""
@@ -122,7 +157,7 @@ def record_of(
         f'"owner":{quote(owner)},"created_at":{execution.created_at!r},'
     )
     if ending is None:
-        status = "running" if execution.ticket.running else "queued"
+        status = "running" if execution.started or execution.ticket.running else "queued"
         stands = f'"status":"{status}","ended_at":null,"outcome":null,"error":null}}'
         return who + stands, open_group(owner)
     error = "null" if ending.error is None else dumps(error_object(ending.error))
@@ -134,10 +169,16 @@ def record_of(
 
 
 _COUNTED_AS = {
+    EffectState.SIGNED: "pending",
+    EffectState.CANCELLING: "pending",
     EffectState.MINED_OK: "mined",
     EffectState.MINED_REVERTED: "reverted",
-    EffectState.SIGNED: "pending",
+    EffectState.FINAL_OK: "finalized",
+    EffectState.FINAL_REVERTED: "reverted",
+    EffectState.DISPLACED: "displaced",
+    EffectState.IN_DOUBT: "in_doubt",
 }
+"""A cancelled effect is none: it certainly did not happen, on purpose."""
 
 
 def completed_body(execution: RunningExecution, ending: Ending) -> str:
@@ -167,7 +208,8 @@ def encode_completed(
         ("mined", "finalized", "reverted", "pending", "displaced", "in_doubt"), 0
     )
     for state in effects:
-        counts[_COUNTED_AS[state]] += 1
+        if state in _COUNTED_AS:
+            counts[_COUNTED_AS[state]] += 1
     error = error_object(ending.error) if ending.error is not None else None
     return (
         f'{{"outcome":"{ending.outcome}","results":[{",".join(results)}],"error":{dumps(error)},'

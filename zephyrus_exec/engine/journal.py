@@ -26,6 +26,9 @@ T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
+SCHEMA = 1
+"""Newest form of event data that this release writes and reads."""
+
 EXECUTION = "execution"
 """Kind of the record that says how an execution stands."""
 
@@ -49,6 +52,10 @@ async def _pause(clock: Clock, error: StoreError) -> None:
 
 def _nothing() -> None:
     """Follow from a commit: nothing."""
+
+
+def _unheard(_execution_id: str, _since: float) -> None:
+    """Tell nobody that the store does not write."""
 
 
 @frozen
@@ -76,6 +83,10 @@ class Journal:
         clock: Stamps the events.
         execution_id: The stream, and the key of the execution's record.
         committed: Called after each commit that appended something.
+        stalled: Called with the id and since when, again and again, while the store does not
+            write.
+        seq: How many events the stream has already.
+        version: Of the execution's record already.
     """
 
     def __init__(
@@ -84,13 +95,19 @@ class Journal:
         clock: Clock,
         execution_id: str,
         committed: Callable[[str], None],
+        *,
+        stalled: Callable[[str, float], None] = _unheard,
+        seq: int = 0,
+        version: int = 0,
     ) -> None:
         self._store = store
         self._clock = clock
         self._committed = committed
         self.execution_id = execution_id
-        self._seq = 0
-        self._version = 0
+        self._stalled = stalled
+        self._stalled_since: float | None = None
+        self._seq = seq
+        self._version = version
         self._pending: list[NewEvent] = []
         self._unresolved: _Unit | None = None
         self._turn = asyncio.Lock()
@@ -166,6 +183,10 @@ class Journal:
                 raise
             self._done(unit)
 
+    def close(self) -> None:
+        """Refuse everything from now on; what is under way may still be written."""
+        self._closed = True
+
     async def settle(self) -> None:
         """Find out what became of commits that are under way, or whose callers were cancelled."""
         if self._unresolved is not None:
@@ -192,6 +213,7 @@ class Journal:
 
     def _done(self, unit: _Unit) -> None:
         self._unresolved = None
+        self._stalled_since = None
         del self._pending[: unit.taken]
         self._seq += len(unit.events)
         self._version += unit.with_record
@@ -212,10 +234,16 @@ class Journal:
         """Wait for every commit handed to the store before: commits keep their order."""
         while True:
             try:
-                await patiently(self._clock, lambda: self._store.commit(()))
+                await self._store.commit(())
                 return
-            except CommitUnknown as error:
-                await _pause(self._clock, error)
+            except (CommitUnknown, StoreUnavailable) as error:
+                await self._wait_for_store(error)
+
+    async def _wait_for_store(self, error: StoreError) -> None:
+        if self._stalled_since is None:
+            self._stalled_since = self._clock.now()
+        self._stalled(self.execution_id, self._stalled_since)
+        await _pause(self._clock, error)
 
     async def _write(self, unit: _Unit, expect: Sequence[Expect], *, durable: bool) -> None:
         while True:
@@ -238,7 +266,7 @@ class Journal:
                 failure = error
             if self._seq == 0:
                 raise StoreUnavailable(failure.message) from failure
-            await _pause(self._clock, failure)
+            await self._wait_for_store(failure)
 
     async def _fenced(self) -> bool:
         """Whether the stream or the record moved without us."""

@@ -1,68 +1,58 @@
-"""Which process owns which executions, and what becomes of those whose process is gone."""
+"""Which process owns which executions: the lease that a living process renews."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from ..conversion import dumps
-from ..errors import ExecutionInterrupted, StoreConflict, StoreError, ZephyrusError
-from ..interfaces.clock import Clock
-from ..interfaces.store import Append, Delete, ExecutionStore, Expect, NewEvent, Put, Record
-from ..model import Event, EventKind, Json, Outcome
-from .execution import ENDED, Ending, encode_completed, open_group
+from ..errors import StoreConflict, StoreError, ZephyrusError
+from ..interfaces.clock import Clock, NewId
+from ..interfaces.store import Delete, ExecutionStore, Expect, Put
+from .execution import open_group
 from .journal import EXECUTION
-from .listing import read_all
-from .records import EFFECT, Effect, EffectState
-from .results import error_object
 
 _log = logging.getLogger(__name__)
 
 OWNER = "owner"
-"""Kind of the record that a living process renews."""
+"""Kind of the record that a living process renews: `{duration}`, or `{released}` at its end."""
 
 
 class Leases:
-    """Keeps this process's lease, and ends what processes without one left behind.
+    """Keeps this process's lease.
 
     One lease covers all executions of a process, so renewing costs one small write however many
-    there are. An execution is touched only in a commit that also expects the dead owner's lease
-    record as it was seen expired, so an owner that renews in time loses nothing.
+    there are. Executions come under it only in commits that expect it as it stands. So whoever
+    removes it knows that nothing comes after; and a process that lost it goes on under a new id,
+    since versions of a removed record start over.
 
     Args:
         store: Where the leases are.
         clock: The time.
-        owner: Id of this process, never used before.
+        new_id: Makes the ids of owners.
         duration: Seconds a lease lasts.
-        renew_every: Seconds between renewals; well under `duration`.
-        ended: Called with the id of each execution that was ended here.
     """
 
     def __init__(
-        self,
-        store: ExecutionStore,
-        clock: Clock,
-        owner: str,
-        *,
-        duration: float,
-        renew_every: float,
-        ended: Callable[[str], None],
+        self, store: ExecutionStore, clock: Clock, new_id: NewId, *, duration: float
     ) -> None:
         self._store = store
         self._clock = clock
-        self.owner = owner
+        self._new_id = new_id
         self._duration = duration
-        self._renew_every = renew_every
-        self._ended = ended
+        self.renew_every = duration / 4
+        """Seconds between renewals."""
+        self.owner = new_id()
+        """Id of this process; another one once its lease was lost."""
         self._version = 0
         self._until = 0.0
         self._renewing = asyncio.Lock()
 
-    async def start(self) -> None:
-        """Take the lease, and end what is orphaned already."""
-        await self._renew()
-        await self.end_orphans()
+    @property
+    def held(self) -> Expect:
+        """The condition that this process has its lease."""
+        return Expect(OWNER, self.owner, self._version)
 
     async def ensure(self) -> None:
         """Renew the lease if it has run out, so that nothing is accepted without one.
@@ -71,101 +61,88 @@ class Leases:
             StoreError: It cannot be renewed now.
         """
         if self._clock.now() >= self._until:
-            await self._renew()
+            await self.renew()
+
+    async def commit_under(self, commit: Callable[[Expect], Awaitable[None]]) -> None:
+        """Commit something on the condition that this process has its lease.
+
+        Args:
+            commit: Commits with this condition; called again where only the lease has moved.
+
+        Raises:
+            StoreError: What `commit` raises.
+        """
+        while True:
+            held = self.held
+            try:
+                return await commit(held)
+            except StoreConflict:
+                if not await self._moved(held):
+                    raise
 
     async def run(self) -> None:
-        """Renew, and look for orphans, until cancelled."""
+        """Renew until cancelled."""
         while True:
-            await self._clock.sleep_until(self._clock.now() + self._renew_every)
+            await self._clock.sleep_until(self._clock.now() + self.renew_every)
             try:
-                await self._renew()
-                await self.end_orphans()
+                await self.renew()
             except ZephyrusError as error:
-                _log.warning("leases could not be looked after: %s", error)
+                _log.warning("the lease could not be renewed: %s", error)
+
+    async def renew(self) -> None:
+        """Have a lease that lasts from now.
+
+        Raises:
+            StoreError: That is not possible now.
+        """
+        async with self._renewing:
+            await self._renew()
 
     async def release(self) -> None:
-        """Give the lease up; every execution of this process has ended.
+        """Give the lease up, so that others take up at once what is open under it.
 
-        Where that fails, others find it run out later and nothing to end.
+        Where that fails, they find it run out later.
         """
         try:
-            await self._store.commit([Delete(OWNER, self.owner, self._version)])
+            left = await self._store.scan(EXECUTION, group=open_group(self.owner), limit=1)
+            if left:
+                await self._store.commit(
+                    [Put(OWNER, self.owner, self._version, '{"released":true}', due=0.0)]
+                )
+            else:
+                await self._store.commit([Delete(OWNER, self.owner, self._version)])
         except StoreError as error:
             _log.warning("the lease could not be given up: %s", error)
 
-    async def end_orphans(self) -> None:
-        """End every execution whose owner's lease has run out."""
-        for owner in await self._store.scan(OWNER, due_before=self._clock.now()):
-            try:
-                await self._end_all_of(owner)
-            except StoreConflict as conflict:
-                _log.info("owner %s is alive, or ended by somebody else: %s", owner.key, conflict)
+    def _lease(self, until: float) -> Put:
+        body = dumps({"duration": self._duration})
+        return Put(OWNER, self.owner, self._version, body, due=until)
 
     async def _renew(self) -> None:
+        until = self._clock.now() + self._duration
+        try:
+            await self._store.commit([self._lease(until)])
+        except StoreConflict:
+            await self._look()
+            await self._store.commit([self._lease(until)])
+        self._version += 1
+        self._until = until
+
+    async def _moved(self, held: Expect) -> bool:
+        """Whether the lease is not this one, once a renewal under way is done."""
         async with self._renewing:
-            until = self._clock.now() + self._duration
-            try:
-                await self._store.commit([self._lease(until)])
-            except StoreConflict:
-                # Somebody found it run out and removed it, or a renewal arrived unnoticed.
-                record = await self._store.get(OWNER, self.owner)
-                self._version = record.version if record is not None else 0
-                await self._store.commit([self._lease(until)])
-            self._version += 1
-            self._until = until
+            if self.held == held:
+                await self._look()
+                if self._version == 0:
+                    await self._renew()
+            return self.held != held
 
-    def _lease(self, until: float) -> Put:
-        return Put(OWNER, self.owner, self._version, "{}", due=until)
-
-    async def _end_all_of(self, owner: Record) -> None:
-        expect = Expect(OWNER, owner.key, owner.version)
-        while records := await self._store.scan(EXECUTION, group=open_group(owner.key)):
-            for record in records:
-                await self._end(record, expect)
-                self._ended(record.key)
-            await self._renew()  # there may be more than a lease's time is enough for
-        await self._store.commit([Delete(OWNER, owner.key, owner.version)])
-
-    async def _end(self, record: Record, expect: Expect) -> None:
-        events = await read_all(self._store, record.key)
-        error = ExecutionInterrupted(
-            "the process that ran it ended before it was done; look at what was already done "
-            "before asking for it again",
-            reason="process_ended",
-        )
-        now = self._clock.now()
-        body = encode_completed(
-            Ending(Outcome.INTERRUPTED, error),
-            results=[_result(e) for e in events if e.kind == EventKind.ACTION_FINISHED],
-            planned=sum(_planned(e) for e in events if e.kind == EventKind.PLANNED),
-            effects=[await self._state(e) for e in events if e.kind == EventKind.EFFECT_SIGNED],
-        )
-        ended = {
-            **record.data,
-            "status": "completed",
-            "ended_at": now,
-            "outcome": Outcome.INTERRUPTED,
-            "error": error_object(error),
-        }
-        await self._store.commit(
-            [
-                Append(record.key, len(events) + 1, (NewEvent(now, EventKind.COMPLETED, body),)),
-                Put(EXECUTION, record.key, record.version, dumps(ended), ENDED),
-            ],
-            expect=[expect],
-        )
-        _log.warning("execution %s ended as interrupted: its process is gone", record.key)
-
-    async def _state(self, signed: Event) -> EffectState:
-        record = await self._store.get(EFFECT, str(signed.data["effect_key"]))
-        return EffectState.SIGNED if record is None else Effect.of(record).state
-
-
-def _result(event: Event) -> str:
-    data: dict[str, Json] = event.data
-    return dumps({name: value for name, value in data.items() if name not in ("cycle", "step")})
-
-
-def _planned(event: Event) -> int:
-    actions = event.data.get("actions")
-    return len(actions) if isinstance(actions, list) else 0
+    async def _look(self) -> None:
+        """See which version the lease has; where somebody removed it, begin anew."""
+        record = await self._store.get(OWNER, self.owner)
+        if record is not None:
+            self._version = record.version  # a renewal arrived unnoticed
+        else:
+            _log.warning("owner %s was taken for dead; going on under a new id", self.owner)
+            self.owner = self._new_id()
+            self._version = 0

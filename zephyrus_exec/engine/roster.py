@@ -32,19 +32,26 @@ class Roster:
     def __len__(self) -> int:
         return len(self.executions)
 
-    def enter(self, execution: RunningExecution, start: Callable[[RunningExecution], None]) -> None:
+    def enter(
+        self,
+        execution: RunningExecution,
+        start: Callable[[RunningExecution], None],
+        *,
+        bounded: bool = True,
+    ) -> None:
         """Give the execution its ticket.
 
         Args:
             execution: A new one.
             start: Called with it, once, when it is its turn; perhaps at once.
+            bounded: False: it is taken however many wait already.
 
         Raises:
             Overloaded: It would have to wait, and the queue is full.
         """
         agent = execution.agent
         execution.ticket = Ticket(agent.id, agent.max_concurrent, lambda: start(execution))
-        self.admission.enter(execution.ticket)
+        self.admission.enter(execution.ticket, bounded=bounded)
         self.executions[execution.id] = execution
         self._of_agent.setdefault(agent.id, []).append(execution)
         self.idle.clear()
@@ -54,8 +61,9 @@ class Roster:
 
         May be called again: it then changes nothing.
         """
-        if self.executions.pop(execution.id, None) is None:
+        if self.executions.get(execution.id) is not execution:
             return
+        del self.executions[execution.id]
         if execution.alarm is not None:
             execution.alarm.cancel()
         siblings = self._of_agent[execution.agent.id]

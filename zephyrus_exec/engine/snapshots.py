@@ -7,8 +7,9 @@ from collections import OrderedDict
 
 from attrs import frozen
 
-from ..conversion import dumps, unstructure
-from ..interfaces.store import Keep
+from ..conversion import dumps, structure, unstructure
+from ..errors import ExecutionInterrupted, InvalidValue
+from ..interfaces.store import ExecutionStore, Keep
 from ..model import Agent, Contract
 
 SNAPSHOT = "snapshot"
@@ -23,6 +24,32 @@ class Snapshot:
     contract: Contract | None
     keep: Keep
     """The write that stores it."""
+
+
+async def load_snapshot(store: ExecutionStore, key: str) -> Snapshot:
+    """Return the snapshot that is stored under this key.
+
+    Raises:
+        ExecutionInterrupted: There is none, or it is not as this release writes it.
+        StoreError: The store cannot be read now.
+    """
+    record = await store.get(SNAPSHOT, key)
+    if record is None:
+        raise ExecutionInterrupted(
+            "what its agent was is not stored any more, so nobody can go on with it",
+            reason="snapshot_missing",
+        )
+    try:
+        data = record.data
+        agent = structure(data["agent"], Agent)
+        stored = data["contract"]
+        contract = None if stored is None else structure(stored, Contract)
+    except (InvalidValue, LookupError, ValueError, TypeError) as error:
+        raise ExecutionInterrupted(
+            "what its agent was cannot be read by this release, so nobody can go on with it",
+            reason="snapshot_unreadable",
+        ) from error
+    return Snapshot(agent, contract, Keep(SNAPSHOT, key, record.body))
 
 
 class Snapshots:

@@ -22,19 +22,24 @@ def spawn(work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
     return task
 
 
-async def finished(future: asyncio.Future[Any]) -> None:
-    """Return once the future is done; it stays as it is, also where the caller is cancelled."""
+async def first_of(*futures: asyncio.Future[Any]) -> None:
+    """Return once one of them is done; they stay as they are, also where the caller is cancelled.
+
+    Like `asyncio.wait`, at a fraction of its price.
+    """
     waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def wake(_: asyncio.Future[Any]) -> None:
         if not waiter.done():
             waiter.set_result(None)
 
-    future.add_done_callback(wake)
+    for future in futures:
+        future.add_done_callback(wake)
     try:
         await waiter
     finally:
-        future.remove_done_callback(wake)
+        for future in futures:
+            future.remove_done_callback(wake)
 
 
 def _tell(task: asyncio.Task[None]) -> None:

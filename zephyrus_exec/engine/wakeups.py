@@ -20,6 +20,11 @@ class Wakeups:
             if not future.done():
                 future.set_result(None)
 
+    def wake_all(self) -> None:
+        """Wake everybody."""
+        for execution_id in list(self._waiting):
+            self.wake(execution_id)
+
     def register(self, execution_id: str) -> asyncio.Future[None]:
         """Return a future that the next `wake` resolves.
 

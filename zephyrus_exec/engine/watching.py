@@ -6,13 +6,15 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator
 
+from ..errors import ExecutionReleased, StoreUnavailable
 from ..interfaces.clock import Clock
 from ..interfaces.store import ExecutionStore
 from ..model import Event, EventKind, Json
 from .clock import wait_until
+from .execution import RunningExecution
 from .listing import load_execution
 from .roster import Roster
-from .tasks import finished
+from .tasks import first_of
 from .wakeups import Wakeups
 
 _POLL_FOREIGN = 0.5
@@ -27,21 +29,44 @@ class Watching:
         clock: The time.
         roster: Those of this process.
         wakeups: Tell when one of them grew.
+        store_grace: Seconds an execution may wait for the store before those who wait for its end
+            are told.
     """
 
     def __init__(
-        self, store: ExecutionStore, clock: Clock, roster: Roster, wakeups: Wakeups
+        self,
+        store: ExecutionStore,
+        clock: Clock,
+        roster: Roster,
+        wakeups: Wakeups,
+        *,
+        store_grace: float,
     ) -> None:
         self._store = store
         self._clock = clock
         self._roster = roster
         self._wakeups = wakeups
+        self._store_grace = store_grace
+        self._stalls = Wakeups()
+        self.closed = False
+        """Whether this process waits for no execution any more; those it had, it has released."""
+
+    def stalled(self, execution_id: str, since: float) -> None:
+        """Hear that an execution has been waiting for the store since then."""
+        if self._clock.now() - since >= self._store_grace:
+            self._stalls.wake(execution_id)
+
+    def close(self) -> None:
+        """Wait for nothing any more: whoever watches what has not ended is told so."""
+        self.closed = True
+        self._wakeups.wake_all()
 
     async def watch(self, execution_id: str, *, after: int = 0) -> AsyncGenerator[Event, None]:
         """Yield the execution's events behind `after`, in order, to the last.
 
         Raises:
             ExecutionNotFound: There is none.
+            ExecutionReleased: It goes on, but this process ends.
         """
         ended = await self._has_ended(execution_id)
         while True:
@@ -66,16 +91,31 @@ class Watching:
 
         Raises:
             ExecutionNotFound: There is none.
+            ExecutionReleased: It goes on, but this process ends.
+            StoreUnavailable: It has been waiting for the store for the grace time, and goes on
+                once that writes again.
         """
         execution = self._roster.executions.get(execution_id)
         if execution is not None:
-            await finished(execution.done)
+            await self._wait_for_end(execution)
             if not execution.done.cancelled():
                 body: dict[str, Json] = json.loads(execution.done.result())
                 return body
         async for event in self.watch(execution_id):
             last = event
         return last.data
+
+    async def _wait_for_end(self, execution: RunningExecution) -> None:
+        stalled = self._stalls.register(execution.id)
+        try:
+            await first_of(execution.done, stalled)
+        finally:
+            self._stalls.unregister(execution.id, stalled)
+        if not execution.done.done():
+            raise StoreUnavailable(
+                f"execution {execution.id} is waiting for its journal, which cannot be written "
+                "now; it goes on once that is possible, ask again then"
+            )
 
     async def _has_ended(self, execution_id: str) -> bool:
         """Whether every event it will ever have is stored by now."""
@@ -86,5 +126,10 @@ class Watching:
     async def _wait_for_more(self, execution_id: str, grown: asyncio.Future[None]) -> None:
         if execution_id in self._roster.executions:
             await grown
-        else:
+        elif not self.closed:
             await wait_until(self._clock, self._clock.now() + _POLL_FOREIGN, grown)
+        elif not grown.done():
+            raise ExecutionReleased(
+                f"this process ends; execution {execution_id} goes on in the next one that opens "
+                "its journal"
+            )

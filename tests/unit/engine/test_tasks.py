@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from zephyrus_exec.engine.tasks import finished, spawn
+from zephyrus_exec.engine.tasks import first_of, spawn
 from zephyrus_exec.testing.clock import settle
 
 
@@ -38,7 +38,7 @@ async def test_waiting_for_a_future_ends_with_it_however_it_ends() -> None:
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         if end == "before":
             future.set_result(1)
-        waiting = asyncio.create_task(finished(future))
+        waiting = asyncio.create_task(first_of(future))
         await settle()
         assert waiting.done() is (end == "before")
         if end == "error":
@@ -51,7 +51,7 @@ async def test_waiting_for_a_future_ends_with_it_however_it_ends() -> None:
 
 async def test_whoever_stops_waiting_leaves_the_future_as_it_is() -> None:
     future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    waiting = asyncio.create_task(finished(future))
+    waiting = asyncio.create_task(first_of(future))
     await settle()
     waiting.cancel()
     await asyncio.wait({waiting})
@@ -60,7 +60,7 @@ async def test_whoever_stops_waiting_leaves_the_future_as_it_is() -> None:
 
 async def test_whoever_stops_waiting_in_the_moment_of_the_end_is_not_woken_twice() -> None:
     future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    waiting = asyncio.create_task(finished(future))
+    waiting = asyncio.create_task(first_of(future))
     await settle()
     future.set_result(1)
     waiting.cancel()
@@ -72,7 +72,7 @@ async def test_whoever_stops_waiting_in_the_moment_of_the_end_is_not_woken_twice
 async def test_waiting_for_a_future_leaves_it_as_it_is() -> None:
     """Also where the waiter is cancelled, before the future is done or at the same moment."""
     future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    early, late, patient = (asyncio.create_task(finished(future)) for _ in range(3))
+    early, late, patient = (asyncio.create_task(first_of(future)) for _ in range(3))
     await asyncio.sleep(0)
     early.cancel()
     await asyncio.wait({early})

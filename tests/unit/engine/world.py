@@ -172,6 +172,7 @@ def is_empty(engine: ExecutionEngine) -> bool:
         engine._roster.executions
         or engine._roster._of_agent
         or len(engine._wakeups)
+        or len(engine._watching._stalls)
         or engine._roster.admission._agents
         or engine._roster.admission._ready
         or engine._roster.admission.running
@@ -179,6 +180,16 @@ def is_empty(engine: ExecutionEngine) -> bool:
         or engine._reconciler.open_slots
         or engine._tools.effects._locks._locks
     )
+
+
+async def die(engine: ExecutionEngine, store: FaultyStore) -> None:
+    """End the engine as a process ends that is killed: nothing of it reaches the store."""
+    store.cut()
+    running = [execution.task for execution in engine._roster.executions.values()]
+    for task in (*engine._background, engine._looking, *engine._reconciler._tasks, *running):
+        if task is not None:
+            task.cancel()
+    await settle()
 
 
 __all__ = [
@@ -189,6 +200,7 @@ __all__ = [
     "World",
     "chain_agent",
     "check_stream",
+    "die",
     "forever",
     "ids",
     "is_empty",
