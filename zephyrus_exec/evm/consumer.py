@@ -49,10 +49,12 @@ class ConsumerSearch:
 
     Args:
         node: Whom to ask.
+        max_blocks: Most whole blocks to read in one call.
     """
 
-    def __init__(self, node: EvmNode) -> None:
+    def __init__(self, node: EvmNode, *, max_blocks: int = MAX_BLOCKS) -> None:
         self._node = node
+        self._max_blocks = max_blocks
         self._kept: dict[Question, _Progress] = {}
 
     async def find(self, question: Question) -> str | None:
@@ -108,7 +110,7 @@ class ConsumerSearch:
         kept_hash, start = self._kept.pop(question, (last_hash, question.after + 1))
         if kept_hash != last_hash:
             start = question.after + 1
-        stop = min(start + MAX_BLOCKS, question.upto + 1)
+        stop = min(start + self._max_blocks, question.upto + 1)
         for first in range(start, stop, _AT_ONCE):
             numbers = range(first, min(first + _AT_ONCE, stop))
             seen = await asyncio.gather(*(self._in_block(question, one) for one in numbers))
