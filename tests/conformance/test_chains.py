@@ -70,6 +70,8 @@ def node() -> Iterator[Anvil]:
 
 
 class TestEvmChainOnAnvil(ChainConformance):
+    endpoints = 1
+
     @pytest.fixture(autouse=True)
     def _on(self, node: Anvil) -> None:
         self.node = node
@@ -80,7 +82,11 @@ class TestEvmChainOnAnvil(ChainConformance):
     @asynccontextmanager
     async def _bench(self) -> AsyncIterator[ChainBench]:
         chain = EvmChain(
-            self.node.chain_id, [self.node.url], request_timeout=1.0, poll_interval=0.5
+            self.node.chain_id,
+            [self.node.url] * self.endpoints,
+            finality=8,
+            request_timeout=1.0,
+            poll_interval=0.5,
         )
         await reset(chain)
         contract = await deploy_kitchen(chain, KeySigner.from_key(KEYS[1]), mining=True)
@@ -100,3 +106,7 @@ class TestEvmChainOnAnvil(ChainConformance):
             mine_one,
         )
         await chain.aclose()
+
+
+class TestEvmChainOfSeveralEndpoints(TestEvmChainOnAnvil):
+    endpoints = 3

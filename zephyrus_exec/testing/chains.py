@@ -56,6 +56,8 @@ class ChainBench:
     """Its reason."""
     mine: Callable[[], Awaitable[None]]
     """Mines one block."""
+    final_after: int = 8
+    """How many blocks have to follow one before it is final."""
 
 
 class ChainConformance(ABC):
@@ -257,6 +259,66 @@ class ChainConformance(ABC):
             second = await bench.chain.head()
             assert second.number == first.number + 1
             assert second.hash != first.hash
+
+    async def test_a_block_is_told_by_its_number_once_it_is_there(self) -> None:
+        """The head is the last there is."""
+        async with self.bench() as bench:
+            first = await bench.chain.head()
+            assert await bench.chain.block(first.number + 1) is None
+            await bench.mine()
+            second = await bench.chain.head()
+            assert await bench.chain.block(first.number) == first
+            assert await bench.chain.block(second.number) == second
+
+    async def test_a_block_is_final_once_enough_others_follow_it(self) -> None:
+        """And not before; what is final is a block that stands."""
+        async with self.bench() as bench:
+            await bench.mine()
+            head = await bench.chain.head()
+            for _ in range(bench.final_after):
+                assert (await bench.chain.final()).number < head.number
+                await bench.mine()
+            assert await bench.chain.final() == head
+
+    async def test_a_lookup_without_hashes_tells_the_nonce(self) -> None:
+        """And no receipts."""
+        async with self.bench() as bench:
+            await _mined(bench, bench.write)
+            seen = await bench.chain.lookup((), sender=bench.signer.address)
+            assert (seen.nonce, dict(seen.receipts)) == (1, {})
+            assert seen.block == await bench.chain.head()
+
+    async def test_who_used_a_nonce_is_found_in_the_blocks_that_have_it(self) -> None:
+        """Not before, not after, and not for another nonce or another account."""
+        async with self.bench() as bench:
+            await bench.mine()
+            receipt = await _mined(bench, bench.write)
+            await bench.mine()
+            number, sender = receipt.block_number, bench.signer.address
+            find = bench.chain.find_consumer
+            used = receipt.transaction_hash
+            assert await find(sender, 0, after=-1, upto=number + 1) == used
+            assert await find(sender, 0, after=number - 1, upto=number) == used
+            assert await find(sender, 0, after=number, upto=number + 1) is None
+            assert await find(sender, 0, after=-1, upto=number - 1) is None
+            assert await find(sender, 0, after=number, upto=number) is None
+            assert await find(sender, 1, after=-1, upto=number + 1) is None
+            assert await find(bench.contract.address, 0, after=number - 1, upto=number) is None
+
+    async def test_blocks_that_are_not_there_yet_cannot_be_searched(self) -> None:
+        """Nobody is said not to have used a nonce there."""
+        async with self.bench() as bench:
+            beyond = (await bench.chain.head()).number + 1
+            with pytest.raises(ChainUnavailable):
+                await bench.chain.find_consumer(bench.signer.address, 0, after=-1, upto=beyond)
+
+    async def test_endpoints_that_are_well_say_so(self) -> None:
+        """A chain without any to tell of has none; indexes count from 0."""
+        async with self.bench() as bench:
+            await bench.chain.head()
+            endpoints = bench.chain.endpoints
+            assert [one.index for one in endpoints] == list(range(len(endpoints)))
+            assert {one.state for one in endpoints} <= {"ok"}
 
     async def test_an_account_with_code_is_told_from_one_without(self) -> None:
         """The contract has code, the signer has none."""
