@@ -5,10 +5,13 @@ Run from an environment that has the `dev` extra: `nox` for all, `nox -s lint` f
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import nox
 
 nox.options.default_venv_backend = "none"
-nox.options.sessions = ["lint", "types", "tests", "docs", "package"]
+nox.options.sessions = ["lint", "types", "tests", "docs", "package", "floors"]
 
 FULLY_COVERED = (
     "zephyrus_exec/protocol/*",
@@ -45,37 +48,30 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """The documentation, every link in it."""
-    session.run("mkdocs", "build", "--strict", "--quiet")
+    session.run("mkdocs", "build", "--strict", "--quiet", env={"NO_MKDOCS_2_WARNING": "1"})
 
 
 @nox.session
 def package(session: nox.Session) -> None:
     """A wheel that installs alone and runs the demo."""
-    wheel_dir = session.create_tmp()
-    session.run("python", "-m", "build", "--wheel", "--outdir", wheel_dir)
-    session.run("python", "-m", "venv", "--clear", f"{wheel_dir}/venv")
-    wheels = [f for f in __import__("pathlib").Path(wheel_dir).glob("*.whl")]
-    session.run(
-        f"{wheel_dir}/venv/bin/pip", "install", "--quiet", f"{wheels[-1]}[demo]", external=True
-    )
-    session.run(f"{wheel_dir}/venv/bin/python", "-m", "zephyrus_exec", "demo", external=True)
+    folder = Path(session.create_tmp())
+    session.run("python", "-m", "build", "--wheel", "--outdir", str(folder))
+    (wheel,) = folder.glob("*.whl")
+    python = new_environment(session, folder / "venv", f"{wheel}[demo]")
+    session.run(python, "-m", "zephyrus_exec", "demo", external=True)
 
 
 @nox.session
 def floors(session: nox.Session) -> None:
-    """The fast tests at the oldest versions of the dependencies that are allowed."""
-    session.run("python", "-m", "venv", "--clear", ".nox/floors", external=True)
-    python = ".nox/floors/bin/python"
-    session.run(
-        python,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "-e",
-        ".[test]",
-        "-c",
-        "tests/floors.txt",
-        external=True,
-    )
+    """The fast tests at the oldest versions of the dependencies that are promised."""
+    folder = Path(session.create_tmp(), "venv")
+    python = new_environment(session, folder, "-e", ".[test]", "-c", "tests/floors.txt")
     session.run(python, "-m", "pytest", "-q", external=True)
+
+
+def new_environment(session: nox.Session, folder: Path, *requirements: str) -> str:
+    """Return the Python of a new virtual environment that has these packages."""
+    session.run("python", "-m", "venv", "--clear", str(folder))
+    python = str(folder / ("Scripts" if sys.platform == "win32" else "bin") / "python")
+    session.run(python, "-m", "pip", "install", "--quiet", *requirements, external=True)
+    return python

@@ -75,13 +75,16 @@ class Session:
         self._submitting = False
         self._gone = False
 
-    async def run(self) -> asyncio.Task[None] | None:
-        """Serve the peer until its channel ends. Executions it started go on without it.
+    @property
+    def submitting(self) -> asyncio.Task[None] | None:
+        """What hands a request that was said to be started over to the engine; null: nothing.
 
-        Returns:
-            What still hands a request over to the engine, which was said to be started: let it
-            end by itself. Null: there is nothing.
+        It outlives `run` where the peer leaves meanwhile, and ends by itself.
         """
+        return self._answering if self._submitting else None
+
+    async def run(self) -> None:
+        """Serve the peer until its channel ends. Executions it started go on without it."""
         try:
             await self._read()
         except TransportError as end:
@@ -91,7 +94,6 @@ class Session:
             if not self._submitting:
                 await _stop(self._answering)
             await _stop(self._finishing)
-        return self._answering if self._submitting else None
 
     def finish(self) -> None:
         """Answer what was started, refuse what was not, then close the channel with 1001.
@@ -100,6 +102,10 @@ class Session:
         """
         if self._finishing is None:
             self._finishing = asyncio.create_task(self._finish())
+
+    async def aclose(self) -> None:
+        """Close the channel with 1001, whatever is unanswered."""
+        await self._transport.aclose(1001, "going away")
 
     async def _read(self) -> None:
         while True:
@@ -114,7 +120,7 @@ class Session:
     async def _finish(self) -> None:
         while self._answering is not None and not self._answering.done():
             await asyncio.wait({self._answering})
-        await self._transport.aclose(1001, "going away")
+        await self.aclose()
 
     async def _answer_all(self) -> None:
         """Answer until nothing is unanswered; the reader starts this again when there is."""

@@ -1,4 +1,4 @@
-"""A host application of its own process, for tests that kill it: `python -m tests.integration.host`.
+"""A host application for tests that kill it: `python -m tests.integration.host`.
 
 Prints `ws://HOST:PORT` on stdout once it serves. Its agents need no chain:
 

@@ -375,7 +375,7 @@ async def test_a_second_signal_ends_a_server_that_still_drains(tmp_path: Path) -
 @pytest.mark.slow
 async def test_ctrl_c_lets_the_demos_running_agent_end(tmp_path: Path) -> None:
     """A terminal's Ctrl-C reaches every process of the group; the chain must outlive the agent."""
-    async with serving("--demo", *LOOPBACK) as server:
+    async with serving("--demo", *LOOPBACK, "--drain-timeout", "20") as server:
         async with connect(server.urls[0]) as client:
             replies = client.execute(PATIENT_AGENT)
             assert await anext(replies) == Started(PATIENT_AGENT)
