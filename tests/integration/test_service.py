@@ -253,6 +253,7 @@ async def test_a_service_that_can_work_is_ready() -> None:
         "draining": False,
         "store": "ok",
         "halted_lanes": [],
+        "low_balances": [],
         "chains": {},
         "running": 1,
         "queued": 0,
@@ -298,7 +299,9 @@ async def test_a_halted_lane_is_degraded_but_ready() -> None:
     async with serve(engine_of({}, store=store), **LOOPBACK) as service:
         answer = await http(service.addresses[0], "/readyz")
     assert (answer.status, answer.json["status"]) == (200, "degraded")
-    assert answer.json["halted_lanes"] == [lane.key]
+    assert answer.json["halted_lanes"] == [
+        {"lane": lane.key, "status": "halted", "reason": "foreign_use"}
+    ]
 
 
 # --- sockets that are not ours -------------------------------------------------------------------

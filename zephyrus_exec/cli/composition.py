@@ -85,6 +85,7 @@ def make_engine(parts: Parts, store: ExecutionStore, settings: Settings) -> Exec
         chains=parts.chains,
         signers=parts.signers,
         fee_policies={number: rules.fees for number, rules in settings.chain_rules.items()},
+        low_balance_factor=settings.limits.low_balance_factor,
         max_running=settings.limits.max_running,
         max_queued=settings.limits.max_queued,
     )

@@ -12,6 +12,9 @@ from contextlib import contextmanager
 
 from .. import __version__
 from ..config import Settings, load_settings
+from ..engine import ExecutionEngine
+from ..engine.accounts import list_lanes
+from ..engine.records import LaneStatus
 from ..interfaces.store import ExecutionStore
 from ..protocol.wording import Language
 from ..service import Service, serve
@@ -71,7 +74,19 @@ async def _print_banner(
     note(f"  chains     {', '.join(map(str, parts.chains)) or 'none; see --rpc'}")
     note(f"  signers    {', '.join(signers) or 'none'}")
     note(f"  language   {settings.language}")
+    await _print_trouble(service.engine)
     note("Ctrl-C stops it.")
+
+
+async def _print_trouble(engine: ExecutionEngine) -> None:
+    """Tell which accounts need somebody."""
+    for view in await list_lanes(engine.store):
+        if view.lane.status in (LaneStatus.BLOCKED, LaneStatus.HALTED):
+            note(f"  attention  lane {view.lane.key} is {view.lane.status} ({view.lane.reason})")
+            note(f"             lanes show {view.lane.key}")
+    for low in await engine.look_at_balances():
+        note(f"  attention  lane {low.lane} is low: it has {low.balance_wei} wei,")
+        note(f"             and should have {low.wanted_wei}")
 
 
 @contextmanager

@@ -330,6 +330,8 @@ class Effects:
             await patiently(self._clock, lambda: self._store.commit(writes))
         except (StoreConflict, CommitUnknown) as error:
             _log.info("lane %s is looked at again: %s", lane.key, error)
+        else:
+            _log.error("the account of lane %s was used by somebody else; it is halted", lane.key)
 
     # --- the transaction
 

@@ -46,6 +46,7 @@ from .deadlines import Deadlines
 from .effects import Effects
 from .execution import Ending, RunningExecution, cancelled_by
 from .fees import FeePolicy
+from .funds import Funds, LowBalance
 from .health import Health, examine
 from .inspection import find_problems
 from .invoker import Invoker
@@ -103,6 +104,8 @@ class ExecutionEngine:
         planner_timeout: Seconds a planner may take for one answer.
         store_grace: Seconds an execution may wait for a store that cannot write before `result`
             says so; it goes on by itself once the store can.
+        low_balance_factor: A signer that has less than so many times what its last transaction
+            could cost is told to be low; 0: never.
         keep_ended: How many ended executions this process leaves in the store, at least 1; older
             ones are forgotten, unless a transaction of theirs is under way. Null: all where the
             store is durable, otherwise 1,000.
@@ -128,6 +131,7 @@ class ExecutionEngine:
         lease_duration: float = 20.0,
         planner_timeout: float = 60.0,
         store_grace: float = 30.0,
+        low_balance_factor: float = 10.0,
         keep_ended: int | None = None,
     ) -> None:
         self.agents = agents
@@ -156,6 +160,13 @@ class ExecutionEngine:
             Effects(store, self.clock, self._reconciler, offers=offers),
             self.clock,
             settle_timeout,
+        )
+        self._funds = Funds(
+            store,
+            self.clock,
+            self.chains,
+            [signer.address for signer in self.signers.values()],
+            factor=low_balance_factor,
         )
         self._leases = Leases(store, self.clock, new_id, duration=lease_duration)
         if keep_ended is None and not store.durable:
@@ -210,6 +221,7 @@ class ExecutionEngine:
             spawn(self._deadlines.run(), "zephyrus deadlines"),
             spawn(self._leases.run(), "zephyrus leases"),
             spawn(self._reconciler.run(), "zephyrus reconciler"),
+            spawn(self._funds.run(), "zephyrus funds"),
         ]
         self._started = True
         await self._takeover.look()
@@ -309,7 +321,16 @@ class ExecutionEngine:
             draining=self._draining,
             running=self._roster.admission.running,
             queued=self._roster.admission.queued,
+            low=self._funds.low,
         )
+
+    async def look_at_balances(self) -> tuple[LowBalance, ...]:
+        """Return the signers' accounts that are low now, by `low_balance_factor`.
+
+        Raises:
+            StoreError: The lanes cannot be read.
+        """
+        return await self._funds.look()
 
     async def find_problems(self, agent: Agent) -> list[str]:
         """Return what would keep an agent from running, a sentence each."""

@@ -88,13 +88,13 @@ class Funds:
         return self.low
 
     async def run(self) -> None:
-        """Look again and again, until cancelled."""
+        """Look again and again, first after one pause, until cancelled."""
         while True:
+            await self._clock.sleep_until(self._clock.now() + self._look_every)
             try:
                 await self.look()
             except StoreError as error:
                 _log.info("balances could not be looked at: %s", error)
-            await self._clock.sleep_until(self._clock.now() + self._look_every)
 
     def _pays(self, lane: Lane) -> bool:
         ours = lane.sender.lower() in self._senders and lane.chain_id in self._chains

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 
@@ -11,7 +11,9 @@ from ..errors import ChainUnavailable, StoreError
 from ..interfaces.chain import Chain
 from ..interfaces.store import ExecutionStore
 from ..model import Json, JsonObject
-from .records import HALTED, LANE
+from .funds import LowBalance
+from .listing import scan_all
+from .records import HALTED, LANE, Lane, LaneStatus
 
 _PATIENCE = 2.0
 """Seconds a chain gets to show a head."""
@@ -26,7 +28,8 @@ class Health:
     degraded: bool
     """Whether it is ready, but some agents would fail."""
     details: JsonObject
-    """`{status, draining, store, halted_lanes, chains, running, queued}`; no secrets, no paths."""
+    """`{status, draining, store, halted_lanes, low_balances, chains, running, queued}`; no secrets,
+    no paths. `halted_lanes` are those that wait for somebody: `{lane, status, reason}`."""
 
 
 async def examine(
@@ -36,13 +39,14 @@ async def examine(
     draining: bool,
     running: int,
     queued: int,
+    low: Sequence[LowBalance] = (),
 ) -> Health:
     """Return how the engine with these parts is."""
     store_error: str | None = None
     halted: list[Json] = []
     try:
         await store.check()
-        halted = [record.key for record in await store.scan(LANE, group=HALTED)]
+        halted = await _halted(store)
     except StoreError as error:
         store_error = error.code
     answers = await asyncio.gather(*(_answers(chain) for chain in chains.values()))
@@ -51,17 +55,36 @@ async def examine(
         for chain_id, answered in zip(chains, answers, strict=True)
     }
     ready = store_error is None and not draining
-    degraded = ready and (bool(halted) or not all(answers))
+    degraded = ready and (bool(halted) or bool(low) or not all(answers))
     details: dict[str, Json] = {
         "status": "degraded" if degraded else "ready" if ready else "unavailable",
         "draining": draining,
         "store": "ok" if store_error is None else store_error,
         "halted_lanes": halted,
+        "low_balances": [_low(one) for one in low],
         "chains": states,
         "running": running,
         "queued": queued,
     }
     return Health(ready, degraded, details)
+
+
+async def _halted(store: ExecutionStore) -> list[Json]:
+    """Return the lanes that take nothing new although nobody wanted that."""
+    lanes = [Lane.of(record) for record in await scan_all(store, LANE, group=HALTED)]
+    return [
+        {"lane": lane.key, "status": lane.status.value, "reason": lane.reason}
+        for lane in lanes
+        if lane.status in (LaneStatus.BLOCKED, LaneStatus.HALTED)
+    ]
+
+
+def _low(low: LowBalance) -> JsonObject:
+    return {
+        "lane": low.lane,
+        "balance_wei": str(low.balance_wei),
+        "wanted_wei": str(low.wanted_wei),
+    }
 
 
 async def _answers(chain: Chain) -> bool:

@@ -213,7 +213,7 @@ async def test_bytes_that_lost_their_nonce_are_thrown_away_unsent(enter: Enter) 
 
 
 async def test_foreign_use_of_the_account_halts_the_lane_and_nothing_is_sent(
-    enter: Enter,
+    enter: Enter, caplog: pytest.LogCaptureFixture
 ) -> None:
     world = World(chain_agent())
     engine = await enter(world.chain_engine(plan("set"), plan("set"), plan("set")))
@@ -225,7 +225,10 @@ async def test_foreign_use_of_the_account_halts_the_lane_and_nothing_is_sent(
         assert body["error"]["details"]["reason"] == "foreign_use"
     assert ((await lane(world)).status, (await lane(world)).reason) == ("halted", "foreign_use")
     assert len(world.chain.broadcasts) == 1
-    assert (await engine.health()).details["halted_lanes"] == [(await lane(world)).key]
+    assert (await engine.health()).details["halted_lanes"] == [
+        {"lane": (await lane(world)).key, "status": "halted", "reason": "foreign_use"}
+    ]
+    assert "was used by somebody else" in caplog.text
 
 
 @pytest.mark.parametrize("fault", [Fault.CONFLICT, Fault.UNKNOWN_WRITTEN])

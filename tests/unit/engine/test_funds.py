@@ -12,7 +12,6 @@ from zephyrus_exec.engine.funds import Funds
 from zephyrus_exec.engine.records import LANE, Lane, LaneStatus
 from zephyrus_exec.errors import ChainUnavailable
 from zephyrus_exec.interfaces.chain import Chain
-from zephyrus_exec.testing.clock import settle
 
 from .world import World, chain_agent, plan
 
@@ -104,7 +103,7 @@ async def test_a_store_that_cannot_be_read_is_asked_again_later() -> None:
     store.readable = False
     watched = Funds(store, world.clock, {1337: world.chain}, [world.signer.address], factor=10**9)
     task = asyncio.create_task(watched.run())
-    await settle()
+    await world.clock.advance(60)
     assert not watched.low
     store.readable = True
     await world.clock.advance(60)

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from zephyrus_exec.engine import health
+from zephyrus_exec.engine.funds import LowBalance
 from zephyrus_exec.engine.health import Health, examine
 from zephyrus_exec.engine.records import Lane, LaneStatus
 from zephyrus_exec.errors import ChainUnavailable
@@ -14,6 +15,8 @@ from zephyrus_exec.interfaces.chain import Chain
 from zephyrus_exec.stores.memory import MemoryStore
 from zephyrus_exec.testing.chain import ModelChain
 from zephyrus_exec.testing.faulty_store import FaultyStore
+
+from .world import World, chain_agent, plan
 
 
 async def look(
@@ -33,6 +36,7 @@ async def test_an_engine_whose_store_and_chains_answer_is_ready() -> None:
         "draining": False,
         "store": "ok",
         "halted_lanes": [],
+        "low_balances": [],
         "chains": {"1337": "ok"},
         "running": 1,
         "queued": 2,
@@ -78,8 +82,45 @@ async def test_a_chain_that_does_not_answer_in_time_degrades(
     assert (await look(chain=chain)).degraded
 
 
-async def test_a_halted_lane_degrades_and_is_named() -> None:
+async def test_lanes_that_wait_for_somebody_degrade_and_are_named_with_the_reason() -> None:
     store = FaultyStore(MemoryStore())
-    await store.commit([Lane(1, "0xa", 3, status=LaneStatus.HALTED, reason="foreign_use").put(0)])
+    for sender, status, reason in (
+        ("0xa", LaneStatus.HALTED, "foreign_use"),
+        ("0xb", LaneStatus.BLOCKED, "fee_cap"),
+        ("0xc", LaneStatus.DRAINING, "moving"),
+        ("0xd", LaneStatus.RETIRED, "moved"),
+        ("0xe", LaneStatus.OPEN, ""),
+    ):
+        await store.commit([Lane(1, sender, 3, status=status, reason=reason).put(0)])
     seen = await look(store)
-    assert (seen.degraded, seen.details["halted_lanes"]) == (True, ["1:0xa"])
+    assert seen.degraded
+    assert seen.details["halted_lanes"] == [
+        {"lane": "1:0xa", "status": "halted", "reason": "foreign_use"},
+        {"lane": "1:0xb", "status": "blocked", "reason": "fee_cap"},
+    ]
+
+
+async def test_what_operators_have_put_out_of_use_does_not_degrade() -> None:
+    store = FaultyStore(MemoryStore())
+    await store.commit([Lane(1, "0xd", 3, status=LaneStatus.RETIRED, reason="moved").put(0)])
+    assert not (await look(store)).degraded
+
+
+async def test_an_account_that_runs_low_degrades_and_is_named() -> None:
+    store = FaultyStore(MemoryStore())
+    low = (LowBalance("1:0xa", 10**20, 10**21),)
+    seen = await examine(store, {}, draining=False, running=0, queued=0, low=low)
+    assert seen.degraded
+    assert seen.details["low_balances"] == [
+        {"lane": "1:0xa", "balance_wei": str(10**20), "wanted_wei": str(10**21)}
+    ]
+
+
+async def test_an_engine_tells_which_of_its_signers_run_low() -> None:
+    world = World(chain_agent())
+    async with world.chain_engine(plan("set"), low_balance_factor=10**9) as engine:
+        await engine.result(await engine.submit("a"))
+        assert not (await engine.health()).degraded
+        (low,) = await engine.look_at_balances()
+        health = await engine.health()
+    assert (health.degraded, low.lane) == (True, f"1337:{world.signer.address}")
