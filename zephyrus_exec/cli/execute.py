@@ -9,7 +9,7 @@ from ..client import connect
 from ..errors import ConfigurationError, TransportError
 from ..model import Json, JsonObject
 from ..protocol.messages import Completed, Failed, Rejected, Reply, Started
-from .output import note, print_json, print_table, progress, shown
+from .output import note, print_json, print_table, progress, short, shown
 
 
 async def execute_command(options: argparse.Namespace) -> int:
@@ -82,8 +82,6 @@ def reply_object(reply: Reply) -> JsonObject:
 
 
 _COLUMNS = ("function", "parameters", "result", "block", "gas")
-_SHOWN_HEX = 18
-"""Digits at which hexadecimal values in a table are shortened; `--json` shows them whole."""
 
 
 def _row(item: JsonObject) -> Sequence[str]:
@@ -91,7 +89,7 @@ def _row(item: JsonObject) -> Sequence[str]:
     named = parameters.items() if isinstance(parameters, dict) else ()
     return (
         shown(item.get("function_name")),
-        "\n".join(f"{name} = {_short(shown(value))}" for name, value in named),
+        "\n".join(f"{name} = {short(shown(value))}" for name, value in named),
         _result(item),
         _optional(item.get("block_number")),
         _optional(item.get("gas_used")),
@@ -103,13 +101,7 @@ def _result(item: JsonObject) -> str:
         return f"failed: {shown(item.get('error'))}"
     if "transaction_hash" in item and item["transaction_hash"] == item.get("result"):
         return "done"
-    return _short(shown(item.get("result")))
-
-
-def _short(text: str) -> str:
-    if len(text) <= _SHOWN_HEX or not text.startswith("0x"):
-        return text
-    return f"{text[:10]}…{text[-8:]}"
+    return short(shown(item.get("result")))
 
 
 def _optional(value: Json) -> str:

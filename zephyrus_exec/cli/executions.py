@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import os
-from pathlib import Path
 
-from ..config import load_settings
 from ..conversion import unstructure
 from ..engine.listing import list_executions, load_execution, read_all
 from ..model import Event, Execution, JsonObject
-from .composition import journal_of, open_sqlite
+from .journals import open_journal
 from .output import moment, print_json, print_table, shown
 
 
 async def list_command(options: argparse.Namespace) -> int:
     """Print the newest executions."""
-    async with open_sqlite(_path(options)) as store:
+    async with open_journal(options) as store:
         found = await list_executions(store, limit=options.limit)
     if options.json:
         for execution in found:
@@ -32,7 +29,7 @@ async def list_command(options: argparse.Namespace) -> int:
 
 async def show_command(options: argparse.Namespace) -> int:
     """Print one execution: how it stands, and every event."""
-    async with open_sqlite(_path(options)) as store:
+    async with open_journal(options) as store:
         execution = await load_execution(store, options.execution_id)
         events = await read_all(store, execution.id)
     if options.json:
@@ -46,10 +43,6 @@ async def show_command(options: argparse.Namespace) -> int:
             ((str(e.seq), moment(e.at), e.kind, shown(e.data)) for e in events),
         )
     return 0
-
-
-def _path(options: argparse.Namespace) -> Path:
-    return journal_of(load_settings(vars(options), os.environ, options.config))
 
 
 def _row(execution: Execution) -> tuple[str, ...]:

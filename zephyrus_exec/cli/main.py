@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from .. import __version__
 from ..errors import ZephyrusError
-from . import agents, demo, execute, executions, serving
+from . import agents, demo, effects, execute, executions, lanes, serving
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -60,6 +60,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_serve(commands)
     _add_execute(commands)
     _add_executions(commands)
+    _add_effects(commands)
+    _add_lanes(commands)
     _add_agents(commands)
     _add_demo(commands)
     return parser
@@ -104,9 +106,45 @@ def _add_executions(commands: _Commands) -> None:
     show.add_argument("execution_id", metavar="EXECUTION_ID")
     show.set_defaults(command=executions.show_command)
     for command in (listing, show):
-        command.add_argument("--store", help="the SQLite file [zephyrus.db]")
-        command.add_argument("--json", action="store_true", help="one JSON object a line")
-        _add_config(command)
+        _add_journal(command)
+        _add_json(command)
+
+
+def _add_effects(commands: _Commands) -> None:
+    group = commands.add_parser(
+        "effects", help="look at what was sent, and decide what is in doubt"
+    )
+    actions = group.add_subparsers(metavar="ACTION", required=True)
+    listing = actions.add_parser("list", help="the newest effects")
+    listing.add_argument("--lane", metavar="LANE", help="only of this lane, CHAINID:ADDRESS")
+    listing.add_argument("--open", action="store_true", help="only what is not settled")
+    listing.add_argument("--limit", type=_count, default=20, help="at most so many [%(default)s]")
+    listing.set_defaults(command=effects.list_command)
+    show = actions.add_parser("show", help="one effect; with --json its evidence bundle")
+    show.set_defaults(command=effects.show_command)
+    for command in (show,):
+        command.add_argument("effect", metavar="EFFECT", help="its key, or a transaction's hash")
+    for command in (listing, show):
+        _add_journal(command)
+    for command in (listing, show):
+        _add_json(command)
+
+
+def _add_lanes(commands: _Commands) -> None:
+    group = commands.add_parser("lanes", help="look at accounts and their nonces, and operate them")
+    actions = group.add_subparsers(metavar="ACTION", required=True)
+    listing = actions.add_parser("list", help="every lane")
+    listing.set_defaults(command=lanes.list_command)
+    show = actions.add_parser("show", help="one lane, what it has under way, and its history")
+    show.set_defaults(command=lanes.show_command)
+    for command in (listing, show):
+        _add_json(command)
+    for command in (show,):
+        command.add_argument(
+            "lane", metavar="LANE", help="CHAINID:ADDRESS, as `lanes list` shows it"
+        )
+    for command in (listing, show):
+        _add_journal(command)
 
 
 def _add_agents(commands: _Commands) -> None:
@@ -121,13 +159,26 @@ def _add_agents(commands: _Commands) -> None:
     check.set_defaults(command=agents.check_command)
     for command in (listing, show, check):
         command.add_argument("--demo", action="store_true", help="the demo's agents")
-        command.add_argument("--rpc", action="append", metavar="CHAINID=URL", help="a chain's URL")
+        _add_rpc(command)
         _add_config(command)
 
 
 def _add_demo(commands: _Commands) -> None:
     command = commands.add_parser("demo", help="see an agent read and change a contract, now")
     command.set_defaults(command=demo.demo_command)
+
+
+def _add_journal(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--store", help="the SQLite file [zephyrus.db]")
+    _add_config(command)
+
+
+def _add_json(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="one JSON object a line")
+
+
+def _add_rpc(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--rpc", action="append", metavar="CHAINID=URL", help="a chain's URL")
 
 
 def _add_config(command: argparse.ArgumentParser) -> None:
@@ -137,4 +188,10 @@ def _add_config(command: argparse.ArgumentParser) -> None:
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no count; write 1 or more")
+    return int(text)
+
+
+def _nonce(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no nonce; write 0 or more")
     return int(text)

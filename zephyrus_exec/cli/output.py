@@ -15,6 +15,9 @@ from ..model import Json
 if TYPE_CHECKING:
     from rich.console import Console
 
+_SHOWN_HEX = 18
+"""Characters from which hexadecimal values in a table are shortened."""
+
 
 def console(*, stderr: bool = False) -> Console:
     """Return a console for tables and progress.
@@ -73,6 +76,13 @@ def moment(seconds: float | None) -> str:
     if seconds is None:
         return ""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def short(text: str) -> str:
+    """Return long hexadecimal text with its middle left out; `--json` shows it whole."""
+    if len(text) <= _SHOWN_HEX or not text.startswith("0x"):
+        return text
+    return f"{text[:10]}…{text[-8:]}"
 
 
 def shown(value: Json) -> str:

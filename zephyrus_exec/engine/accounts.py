@@ -88,7 +88,7 @@ async def list_effects(
     views = await list_lanes(store) if lane is None else [await load_lane(store, lane)]
     if unsettled:
         found = [effect for view in views for effect in view.unsettled]
-        found.sort(key=lambda effect: effect.attempts[0].signed_at, reverse=True)
+        found.sort(key=lambda effect: (effect.attempts[0].signed_at, effect.nonce), reverse=True)
         return found[:limit]
     keys = {view.lane.key for view in views}
     found = []

@@ -1,0 +1,190 @@
+"""The command line for effects and lanes, on the journal of a real server and a real node."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+from urllib.request import urlopen
+
+import pytest
+from attrs import define
+
+from tests.anvil import CHAIN_ID, KEYS, Anvil, running_anvil
+from tests.counter import deploy_counter
+from tests.docs.markdown import ROOT, blocks
+from zephyrus_exec.client import connect
+from zephyrus_exec.conversion import dumps, unstructure
+from zephyrus_exec.evm import EvmChain, KeySigner
+from zephyrus_exec.model import Contract
+from zephyrus_exec.protocol.messages import Completed, Failed, Reply
+
+from .commands import PATIENCE, Ended, Serving, run, serving
+
+SENDER: Final = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266"
+LANE: Final = f"{CHAIN_ID}:{SENDER}"
+KEY: Final = {"ZEPHYRUS_KEY_DEV": KEYS[0]}
+
+Check = Callable[[dict[str, Any]], None]
+
+
+def settings(contract: Contract, url: str) -> str:
+    """Return a settings file with an agent that increments the counter twice."""
+    steps = ", ".join(
+        f'{{ function = "increment", parameters = {{ amount = {n} }} }}' for n in (5, 7)
+    )
+    return f"""
+[chains.{CHAIN_ID}]
+rpc = "{url}"
+finality = 2
+
+[[contracts]]
+id = "counter"
+address = "{contract.address}"
+chain_id = {CHAIN_ID}
+abi = {_toml(unstructure(contract)["abi"])}
+
+[[agents]]
+id = "counting"
+contract_id = "counter"
+signer = "dev"
+planner = {{ name = "steps", settings = {{ steps = [{steps}] }} }}
+functions = [{{ name = "increment", type = "write" }}]
+"""
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        pairs = (f"{k} = {_toml(v)}" for k, v in value.items() if v is not None)
+        return "{ " + ", ".join(pairs) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return dumps(value)
+
+
+@define(eq=False)
+class Town:
+    """A node, a server of its own process, and its journal."""
+
+    chain: EvmChain
+    contract: Contract
+    server: Serving
+    folder: Path
+
+    @property
+    def config(self) -> str:
+        return str(self.folder / "zephyrus.toml")
+
+    @property
+    def store(self) -> str:
+        return str(self.folder / "journal.db")
+
+    async def cli(self, *arguments: str) -> Ended:
+        """Run a command on the server's journal, while it serves."""
+        options = ("--store", self.store, "--config", self.config)
+        return await asyncio.to_thread(run, *arguments, *options, env=KEY)
+
+    async def objects(self, *arguments: str) -> list[dict[str, Any]]:
+        """Return what a command prints as JSON, a line each."""
+        ended = await self.cli(*arguments, "--json")
+        assert (ended.code, ended.err) == (0, "")
+        return [json.loads(line) for line in ended.out.splitlines()]
+
+    async def execute(self) -> Reply:
+        async with connect(self.server.urls[0]) as client:
+            return [reply async for reply in client.execute("counting")][-1]
+
+    async def ready(self) -> dict[str, Any]:
+        """Return what `/readyz` answers."""
+        url = self.server.urls[0].replace("ws://", "http://") + "/readyz"
+        body = await asyncio.to_thread(lambda: urlopen(url, timeout=PATIENCE).read())
+        details: dict[str, Any] = json.loads(body)
+        return details
+
+    async def mine(self, blocks: int = 1) -> None:
+        await rpc(self.chain, "anvil_mine", [hex(blocks)])
+
+
+async def rpc(chain: EvmChain, method: str, parameters: list[Any]) -> Any:
+    """Ask the node something that only nodes for tests know."""
+    return await chain._request(method, parameters)
+
+
+@pytest.fixture(scope="module")
+def node() -> Iterator[Anvil]:
+    with running_anvil() as anvil:
+        yield anvil
+
+
+@asynccontextmanager
+async def town_at(node: Anvil, folder: Path, *options: str) -> AsyncIterator[Town]:
+    """Serve a counting agent on a node that begins anew."""
+    chain = EvmChain(node.chain_id, [node.url], poll_interval=0.02)
+    await rpc(chain, "anvil_reset", [])
+    await rpc(chain, "evm_setAutomine", [True])
+    contract = await deploy_counter(chain, KeySigner.from_key(KEYS[1]))
+    file = folder / "zephyrus.toml"
+    file.write_text(settings(contract, node.url), encoding="utf-8")
+    where = ("--host", "127.0.0.1", "--port", "0", "--store", str(folder / "journal.db"))
+    try:
+        async with serving(*where, "--config", str(file), *options, env=KEY) as server:
+            yield Town(chain, contract, server, folder)
+    finally:
+        await chain.aclose()
+
+
+@pytest.fixture(scope="module")
+def documented_check() -> Check:
+    """What the page on effects tells third parties to do with a bundle."""
+    page = ROOT / "docs" / "effects.md"
+    (block,) = (one for one in blocks(page, "python") if "def check(" in one.text)
+    assert "zephyrus" not in block.text
+    names: dict[str, Any] = {}
+    exec(compile(block.text, block.id, "exec"), names)
+    check: Check = names["check"]
+    return check
+
+
+async def test_a_bundle_can_be_checked_by_whoever_has_only_public_tools(
+    node: Anvil, tmp_path: Path, documented_check: Check
+) -> None:
+    async with town_at(node, tmp_path) as town:
+        assert isinstance(await town.execute(), Completed)
+        listed = await town.objects("effects", "list")
+        bundles = [(await town.objects("effects", "show", one["key"]))[0] for one in listed]
+    assert [bundle["intent"]["arguments"]["amount"] for bundle in bundles] == ["7", "5"]
+    for bundle in bundles:
+        documented_check(bundle)
+        for spoilt in spoilings(bundle):
+            with pytest.raises(AssertionError):
+                documented_check(spoilt)
+
+
+def spoilings(bundle: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield bundles in which one thing is not as it was."""
+    for path, value in (
+        (("intent", "sender"), "0x" + "22" * 20),
+        (("intent", "to"), "0x" + "22" * 20),
+        (("intent", "value_wei"), "1"),
+        (("intent", "chain_id"), 1),
+        (("intent", "function"), "decrement(uint256)"),
+        (("intent", "hash"), "00" * 32),
+        (("lane", "nonce"), 99),
+        (("receipt", "transaction_hash"), "0x" + "00" * 32),
+        (("block", "hash"), "0x" + "00" * 32),
+        (("decision", "snapshot", "agent", "id"), "other"),
+    ):
+        spoilt = json.loads(json.dumps(bundle))
+        inner = spoilt
+        for name in path[:-1]:
+            inner = inner[name]
+        inner[path[-1]] = value
+        yield spoilt
+    for name in ("transaction_hash", "raw"):
+        spoilt = json.loads(json.dumps(bundle))
+        text = spoilt["attempts"][0][name]
+        spoilt["attempts"][0][name] = text[:-1] + ("0" if text[-1] != "0" else "1")
+        yield spoilt
