@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import AsyncExitStack
 
 import pytest
@@ -15,7 +15,15 @@ from zephyrus_exec.evm.consumer import ConsumerSearch, Question
 from zephyrus_exec.evm.node import EvmNode
 from zephyrus_exec.evm.rpc import RpcConnection
 from zephyrus_exec.interfaces.chain import Fees
-from zephyrus_exec.testing.fault_proxy import Exchange, FaultProxy, Reply, error, result
+from zephyrus_exec.testing.fault_proxy import (
+    Answer,
+    Exchange,
+    Fault,
+    FaultProxy,
+    Reply,
+    error,
+    result,
+)
 
 SIGNER = KeySigner.from_key(KEYS[0])
 SENDER = SIGNER.address
@@ -48,12 +56,11 @@ class World:
         await self.chain.broadcast(signed.raw)
         return signed.hash
 
-    async def cost(self, work: object) -> dict[str, int]:
-        """Return how many requests were made since the last time, by method."""
-        assert work is not None
-        calls = dict(self.proxy.calls)
+    async def cost(self, work: Awaitable[object]) -> dict[str, int]:
+        """Return how many requests the work makes, by method."""
         self.proxy.calls.clear()
-        return calls
+        await work
+        return dict(self.proxy.calls)
 
 
 @pytest.fixture(scope="module")
@@ -136,12 +143,12 @@ async def test_final_is_what_the_chain_is_configured_to_call_so(
 
 
 @pytest.mark.parametrize("answer", [error("unknown block", code=-39001), result(None)])
-async def test_without_a_tag_a_depth_stands_in(world: World, answer: object) -> None:
+async def test_without_a_tag_a_depth_stands_in(world: World, answer: Fault) -> None:
     await world.mine(70)
 
-    async def no_tag(exchange: Exchange) -> Reply | None:
+    async def no_tag(exchange: Exchange) -> Answer:
         known = exchange.params[0] != "finalized"
-        return await exchange.forward() if known else await answer(exchange)  # type: ignore[operator]
+        return await exchange.forward() if known else await answer(exchange)
 
     world.proxy.inject(HEADER, no_tag)
     assert (await world.chain.final()).number == 6
@@ -303,24 +310,23 @@ async def test_a_search_during_a_reorg_is_of_no_use(world: World) -> None:
 
 
 async def test_what_each_question_costs(world: World) -> None:
-    """The numbers that bound what an effect costs; see `docs/` where they are used."""
+    """These numbers bound what an effect costs."""
     chain = world.chain
     hashes = [await world.send(nonce) for nonce in range(5)]
-    world.proxy.calls.clear()
 
-    waiting = await world.cost(await chain.lookup((), sender=SENDER))
+    waiting = await world.cost(chain.lookup((), sender=SENDER))
     assert waiting == {HEADER: 2, NONCE: 1}
 
     await world.mine()
-    mined = await world.cost(await chain.lookup(hashes, sender=SENDER))
+    mined = await world.cost(chain.lookup(hashes, sender=SENDER))
     assert mined == {HEADER: 2, NONCE: 1, "eth_getTransactionReceipt": 5}
 
     await world.mine(3)
-    deeper = await world.cost(await chain.lookup(hashes, sender=SENDER))
+    deeper = await world.cost(chain.lookup(hashes, sender=SENDER))
     assert deeper == {HEADER: 3, NONCE: 1, "eth_getTransactionReceipt": 5}
 
-    account = await world.cost(await chain.account(SENDER))
+    account = await world.cost(chain.account(SENDER))
     assert account == {HEADER: 2, NONCE: 1, "eth_getBalance": 1, "eth_getCode": 1}
-    assert await world.cost(await chain.quote()) == {HEADER: 1, "eth_maxPriorityFeePerGas": 1}
-    assert await world.cost(await chain.final()) == {HEADER: 1}
-    assert await world.cost(await chain.block(1)) == {HEADER: 1}
+    assert await world.cost(chain.quote()) == {HEADER: 1, "eth_maxPriorityFeePerGas": 1}
+    assert await world.cost(chain.final()) == {HEADER: 1}
+    assert await world.cost(chain.block(1)) == {HEADER: 1}

@@ -31,7 +31,7 @@ async def newest_final(endpoints: Endpoints) -> Block:
         Disagreement: There is another block at that height.
         NoneOfUse: Nobody tells a final block.
     """
-    asked = endpoints.usable()
+    asked = endpoints.trusted()
     told = await asyncio.gather(*(_final(endpoints, one) for one in asked))
     blocks = [one for one in told if isinstance(one, Block)]
     if not blocks:

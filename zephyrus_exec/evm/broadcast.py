@@ -42,7 +42,7 @@ class Broadcaster:
             None: one has taken them. A text: the most telling refusal. A failure: nobody answered.
         """
         text = "0x" + raw.hex()
-        pending = {self._start(one, text) for one in self._endpoints.reachable()}
+        pending = {self._start(one, text) for one in self._endpoints.usable()}
         answers: list[RpcError | NodeFailed] = []
         while pending:
             done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)

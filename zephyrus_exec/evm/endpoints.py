@@ -93,14 +93,17 @@ class Endpoints:
         return tuple(EndpointHealth(one.index, one.state, one.head) for one in self._members)
 
     def usable(self) -> list[Endpoint]:
-        """Return those that are well, best first; all of them where none is."""
+        """Return those to ask, best first: the well ones, then those behind; all if none is."""
         self._watch()
-        return [one for one in self._members if one.state is NodeState.OK] or list(self._members)
+        return [*self._those(NodeState.OK), *self._those(NodeState.BEHIND)] or list(self._members)
 
-    def reachable(self) -> list[Endpoint]:
-        """Return those a transaction may be offered to: being behind is no hindrance."""
-        good = (NodeState.OK, NodeState.BEHIND)
-        return [one for one in self._members if one.state in good] or list(self._members)
+    def trusted(self) -> list[Endpoint]:
+        """Return those whose word counts together: one that is behind holds nobody up."""
+        self._watch()
+        return self._those(NodeState.OK) or self.usable()
+
+    def _those(self, state: NodeState) -> list[Endpoint]:
+        return [one for one in self._members if one.state is state]
 
     def failed(self, endpoint: Endpoint, failure: NodeFailed) -> None:
         """Leave an endpoint out from now on, if it is to blame."""

@@ -76,7 +76,7 @@ def receipt(**changes: Any) -> dict[str, Any]:
 
 def _by_number(parameters: list[Any]) -> dict[str, Any]:
     which = parameters[0]
-    return block() if which == "latest" else block(int(which, 16))
+    return block(int(which, 16)) if which.startswith("0x") else block()
 
 
 @define
