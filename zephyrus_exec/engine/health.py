@@ -29,7 +29,9 @@ class Health:
     """Whether it is ready, but some agents would fail."""
     details: JsonObject
     """`{status, draining, store, halted_lanes, low_balances, chains, running, queued}`; no secrets,
-    no paths. `halted_lanes` are those that wait for somebody: `{lane, status, reason}`."""
+    no paths. `halted_lanes` are those that wait for somebody: `{lane, status, reason}`. Where a
+    chain has several endpoints, `endpoints` tells of each, by chain id and in configured order,
+    `ok` or why it is left out."""
 
 
 async def examine(
@@ -66,6 +68,13 @@ async def examine(
         "running": running,
         "queued": queued,
     }
+    endpoints: dict[str, Json] = {
+        str(chain_id): [one.state for one in chain.endpoints]
+        for chain_id, chain in chains.items()
+        if len(chain.endpoints) > 1
+    }
+    if endpoints:
+        details["endpoints"] = endpoints
     return Health(ready, degraded, details)
 
 

@@ -90,7 +90,7 @@ class Endpoints:
     @property
     def health(self) -> tuple[EndpointHealth, ...]:
         """How each is, in configured order."""
-        return tuple(EndpointHealth(one.index, one.state, one.head) for one in self._members)
+        return tuple(EndpointHealth(one.index, one.state.value, one.head) for one in self._members)
 
     def usable(self) -> list[Endpoint]:
         """Return those to ask, best first: the well ones, then those behind; all if none is."""

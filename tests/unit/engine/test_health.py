@@ -11,7 +11,7 @@ from zephyrus_exec.engine.funds import LowBalance
 from zephyrus_exec.engine.health import Health, examine
 from zephyrus_exec.engine.records import Lane, LaneStatus
 from zephyrus_exec.errors import ChainUnavailable
-from zephyrus_exec.interfaces.chain import Chain
+from zephyrus_exec.interfaces.chain import Chain, EndpointHealth
 from zephyrus_exec.stores.memory import MemoryStore
 from zephyrus_exec.testing.chain import ModelChain
 from zephyrus_exec.testing.faulty_store import FaultyStore
@@ -41,6 +41,21 @@ async def test_an_engine_whose_store_and_chains_answer_is_ready() -> None:
         "running": 1,
         "queued": 2,
     }
+
+
+class TwoEndpoints(ModelChain):
+    """A chain of which one endpoint is left out."""
+
+    @property
+    def endpoints(self) -> tuple[EndpointHealth, ...]:
+        return EndpointHealth(0, "behind", 3), EndpointHealth(1, "ok", 9)
+
+
+async def test_how_the_endpoints_of_a_chain_are_is_told_where_there_are_several() -> None:
+    """One that is left out harms nobody: the chain answers."""
+    seen = await look(chain=TwoEndpoints())
+    assert (seen.ready, seen.degraded) == (True, False)
+    assert seen.details["endpoints"] == {"1337": ["behind", "ok"]}
 
 
 @pytest.mark.parametrize("broken", ["writable", "readable"])
