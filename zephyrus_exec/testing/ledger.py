@@ -289,7 +289,7 @@ def _foreign(address: str, nonce: int, block: Block) -> DecodedTransaction:
         data=b"",
         value_wei=0,
         gas=0,
-        fees=Fees(10**18, 10**18),
+        fees=Fees(2 * (block.base_fee_wei or 1), block.base_fee_wei or 1),
         hash="0x" + name,
     )
 
