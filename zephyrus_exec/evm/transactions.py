@@ -65,7 +65,7 @@ def signed_transaction(
         raw = _encoded([*fields, call.chain_id * 2 + 35 + parity, r, s])
     else:
         raw = _DYNAMIC_FEE + _encoded([*fields, parity, r, s])
-    return SignedTransaction(raw, _hash(raw))
+    return SignedTransaction(raw, transaction_hash(raw))
 
 
 def decode_transaction(raw: bytes, *, chain_id: int) -> DecodedTransaction:
@@ -110,7 +110,7 @@ def _decode_dynamic(raw: bytes) -> DecodedTransaction:
         value_wei=value,
         gas=gas,
         fees=Fees(max_fee, priority),
-        hash=_hash(raw),
+        hash=transaction_hash(raw),
     )
 
 
@@ -130,7 +130,7 @@ def _decode_legacy(raw: bytes) -> DecodedTransaction:
         value_wei=value,
         gas=gas,
         fees=Fees(gas_price, None),
-        hash=_hash(raw),
+        hash=transaction_hash(raw),
     )
 
 
@@ -158,7 +158,8 @@ def _encoded(fields: Sequence[object]) -> bytes:
     return bytes(rlp.encode(list(fields)))
 
 
-def _hash(raw: bytes) -> str:
+def transaction_hash(raw: bytes) -> str:
+    """Return the hash of signed bytes, by which nodes know them."""
     return "0x" + keccak(raw).hex()
 
 

@@ -18,8 +18,8 @@ from typing import Final, Self, TypeAlias
 
 from aiohttp import ClientSession
 from attrs import define, frozen
-from eth_utils.crypto import keccak
 
+from ..evm.transactions import transaction_hash
 from ..model import Json, JsonObject
 from .loopback import HttpReply, LoopbackServer
 from .node_manners import Ask, Lag, ReplacementRule
@@ -82,7 +82,7 @@ async def twice(exchange: Exchange) -> Answer:
 async def swallow(exchange: Exchange) -> Answer:
     """Answer a raw transaction with its hash, without telling the node."""
     raw = bytes.fromhex(str(exchange.params[0])[2:])
-    return {"result": "0x" + keccak(raw).hex()}
+    return {"result": transaction_hash(raw)}
 
 
 def result(value: Json) -> Fault:
