@@ -6,9 +6,11 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import NoReturn
 
 import pytest
@@ -17,6 +19,8 @@ from attrs import frozen
 ROOT = Path(__file__).parent
 REPOSITORY = ROOT.parent
 _LISTENING = re.compile(r"Listening on 127\.0\.0\.1:(\d+)")
+_START_TIMEOUT = 20.0
+"""Seconds."""
 
 CHAIN_ID = 31337
 KEYS = (
@@ -61,22 +65,23 @@ def running_anvil(*options: str) -> Iterator[Anvil]:
         skip_or_fail(
             "anvil is missing: run `npm install` in tests/node, or set ZEPHYRUS_TEST_ANVIL"
         )
-    process = subprocess.Popen(
-        [binary, "--port", "0", "--chain-id", str(CHAIN_ID), *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        yield Anvil(f"http://127.0.0.1:{_port(process)}", CHAIN_ID)
-    finally:
-        process.terminate()
-        process.communicate(timeout=10)
+    with NamedTemporaryFile("ab") as output:  # a pipe would fill up, and the node with it stop
+        process = subprocess.Popen(
+            [binary, "--port", "0", "--chain-id", str(CHAIN_ID), *options],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield Anvil(f"http://127.0.0.1:{_port(process, Path(output.name))}", CHAIN_ID)
+        finally:
+            process.terminate()
+            process.wait(timeout=10)
 
 
-def _port(process: subprocess.Popen[str]) -> int:
-    assert process.stdout is not None
-    for line in process.stdout:
-        if found := _LISTENING.search(line):
+def _port(process: subprocess.Popen[bytes], output: Path) -> int:
+    deadline = time.monotonic() + _START_TIMEOUT
+    while process.poll() is None and time.monotonic() < deadline:
+        if found := _LISTENING.search(output.read_text()):
             return int(found[1])
-    raise AssertionError("anvil ended before it listened")
+        time.sleep(0.01)
+    raise AssertionError("anvil does not listen")

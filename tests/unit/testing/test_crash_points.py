@@ -16,6 +16,7 @@ from zephyrus_exec.interfaces.store import (
     Keep,
     NewEvent,
     Put,
+    Write,
 )
 from zephyrus_exec.testing.crash_points import CrashPoints, PointedStore, summary
 from zephyrus_exec.testing.stores import StoreConformance
@@ -60,7 +61,7 @@ async def test_a_commit_that_fails_has_no_place_after_it() -> None:
 
 
 def test_a_summary_tells_removals_from_writes() -> None:
-    writes = [Delete("owner", "a", 1), Forget("s"), Keep("snapshot", "b", "{}")]
+    writes: list[Write] = [Delete("owner", "a", 1), Forget("s"), Keep("snapshot", "b", "{}")]
     assert summary(writes) == "-owner+-stream+snapshot"
 
 
