@@ -22,7 +22,7 @@ from zephyrus_exec.interfaces.store import Append, ExecutionStore, NewEvent
 from zephyrus_exec.model import AgentFunction, Contract, FunctionType, Json
 from zephyrus_exec.stores.memory import MemoryStore
 from zephyrus_exec.testing.chain import GWEI, ModelChain, ModelSigner
-from zephyrus_exec.testing.clock import ManualClock
+from zephyrus_exec.testing.clock import ManualClock, settle
 from zephyrus_exec.testing.faulty_store import FaultyStore
 from zephyrus_exec.testing.ledger import ModelCall
 
@@ -64,6 +64,20 @@ class WatchedChain(ModelChain):
             raise ChainUnavailable("the reply was lost", chain_id=self.chain_id)
 
 
+class InterruptedSigner(ModelSigner):
+    """A signer during whose work something else may happen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile: list[Callable[[], Awaitable[None]]] = []
+
+    async def sign(self, payload: bytes) -> bytes:
+        """Sign, after whatever was to happen meanwhile."""
+        if self.meanwhile:
+            await self.meanwhile.pop()()
+        return await super().sign(payload)
+
+
 async def committed_bytes(store: ExecutionStore) -> set[bytes]:
     """Return every byte string that may be sent."""
     effects = [Effect.of(record) for record in await scan_all(store, EFFECT)]
@@ -89,7 +103,7 @@ class EffectsWorld:
         self.clock = ManualClock()
         self.inner = MemoryStore()
         self.chain = WatchedChain(self.inner)
-        self.signer = ModelSigner()
+        self.signer = InterruptedSigner()
         self.chain.fund(self.signer.address, 10**20)
         self.chain.deploy(CONTRACT.address, {"count": _count})
         self.policy = policy or FeePolicy()
@@ -101,9 +115,13 @@ class EffectsWorld:
 
     # --- processes
 
-    async def start(self) -> Process:
-        """Start a process; it takes up what is open in the store."""
-        store = FaultyStore(self.around(self.inner))
+    async def start(self, *, turns: int = 0) -> Process:
+        """Start a process; it takes up what is open in the store.
+
+        Args:
+            turns: Turns of the event loop that everything its store does takes.
+        """
+        store = FaultyStore(self.around(self.inner), turns=turns)
         offers = Offers(store, self.clock, signers=[self.signer], policies={1337: self.policy})
         reconciler = Reconciler(store, self.clock, {1337: self.chain}, offers=offers)
         effects = Effects(store, self.clock, reconciler, offers=offers)
@@ -145,7 +163,7 @@ class EffectsWorld:
         execution = f"x{next(self._numbers)}"
         key = f"{execution}:1:1"
         self.submitted.append(key)
-        await self.inner.commit([_event(execution, 1, "accepted", self.clock)])
+        await self.inner.commit([self.event(execution, 1, "accepted")])
         self.perform(process, key, self.journal(process, execution, 1))
         return key
 
@@ -153,8 +171,12 @@ class EffectsWorld:
         """Go on with an effect's execution in another process, as an owner does."""
         execution = key.partition(":")[0]
         seq = len(await read_all(self.inner, execution))
-        await self.inner.commit([_event(execution, seq + 1, "taken_over", self.clock)])
+        await self.inner.commit([self.event(execution, seq + 1, "taken_over")])
         self.perform(process, key, self.journal(process, execution, seq + 1))
+
+    def event(self, stream: str, seq: int, kind: str) -> Append:
+        """Return the write that appends an event."""
+        return Append(stream, seq, (NewEvent(self.clock.now(), kind, "{}"),))
 
     def journal(self, process: Process, execution: str, seq: int) -> Journal:
         """Return a writer of an execution's stream."""
@@ -188,6 +210,10 @@ class EffectsWorld:
         )
         process.performing[key] = task
         return task
+
+    def while_signing(self, act: Callable[[], Awaitable[None]]) -> None:
+        """Let something happen while the next transaction is being signed."""
+        self.signer.meanwhile.append(act)
 
     # --- somebody else
 
@@ -321,13 +347,11 @@ class EffectsWorld:
             ledger.use_nonce(self.signer.address)
 
 
-def _event(stream: str, seq: int, kind: str, clock: ManualClock) -> Append:
-    return Append(stream, seq, (NewEvent(clock.now(), kind, "{}"),))
-
-
-async def told(task: Awaitable[Effect]) -> Effect | ZephyrusError:
-    """Return what came of performing."""
-    try:
-        return await task
-    except ZephyrusError as error:
+async def told(task: asyncio.Task[Effect]) -> Effect | ZephyrusError:
+    """Return what came of performing, which nothing delays."""
+    await settle(60)
+    assert task.done(), "it waits"
+    error = task.exception()
+    if isinstance(error, ZephyrusError):
         return error
+    return task.result()
