@@ -12,6 +12,7 @@ from attrs import frozen
 
 from ..config import MEMORY_STORE, ChainRules, KeystoreSettings, Settings, SignerSettings
 from ..engine import ExecutionEngine
+from ..engine.fees import FeePolicy
 from ..errors import ConfigurationError
 from ..interfaces.chain import Chain
 from ..interfaces.runner import Runner
@@ -84,11 +85,16 @@ def make_engine(parts: Parts, store: ExecutionStore, settings: Settings) -> Exec
         planners={"steps": StepsPlanner()},
         chains=parts.chains,
         signers=parts.signers,
-        fee_policies={number: rules.fees for number, rules in settings.chain_rules.items()},
+        fee_policies=fee_policies(settings),
         low_balance_factor=settings.limits.low_balance_factor,
         max_running=settings.limits.max_running,
         max_queued=settings.limits.max_queued,
     )
+
+
+def fee_policies(settings: Settings) -> dict[int, FeePolicy]:
+    """Return how waiting transactions are paid for, by chain id."""
+    return {number: rules.fees for number, rules in settings.chain_rules.items()}
 
 
 @asynccontextmanager

@@ -6,13 +6,14 @@ import argparse
 from collections.abc import Iterable
 
 from ..conversion import unstructure
-from ..engine.accounts import list_effects, load_effect
+from ..engine.accounts import list_effects, load_effect, load_lane
 from ..engine.evidence import evidence
+from ..engine.lanes import Verdict
 from ..engine.listing import read_all
-from ..engine.records import Attempt, Effect, effect_stream
+from ..engine.records import Attempt, Effect, LaneStatus, effect_stream
 from ..interfaces.store import ExecutionStore
-from ..model import Event
-from .journals import open_journal
+from ..model import OPERATOR, Event, JsonObject
+from .journals import open_journal, operating
 from .output import moment, print_json, print_table, short, shown
 
 
@@ -46,6 +47,23 @@ async def _show(store: ExecutionStore, effect: Effect) -> None:
     columns = ("attempt", "for", "gas", "fee (gwei)", "signed (UTC)", "transaction")
     print_table("", columns, (_attempt(*each) for each in enumerate(effect.attempts, 1)))
     print_events(events)
+
+
+async def resolve_command(options: argparse.Namespace) -> int:
+    """Record what a person found out about an effect in doubt."""
+    verdict = Verdict.HAPPENED if options.happened else Verdict.DID_NOT_HAPPEN
+    async with open_journal(options) as store, operating(store) as lanes:
+        effect = await load_effect(store, options.effect)
+        evidence: JsonObject = {"text": options.evidence}
+        effect = await lanes.resolve(effect.key, verdict, evidence, principal=OPERATOR)
+        view = await load_lane(store, effect.lane)
+    if options.json:
+        print_json(unstructure(effect))
+        return 0
+    print(f"{effect.key}: recorded that it {verdict.value.replace('_', ' ')}")
+    if view.lane.status is LaneStatus.HALTED and not view.in_doubt:
+        print(f"nothing of the lane is in doubt any more: lanes open {effect.lane}")
+    return 0
 
 
 def print_effects(title: str, effects: Iterable[Effect]) -> None:

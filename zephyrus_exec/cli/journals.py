@@ -7,9 +7,13 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from ..config import load_settings
+from ..config import Settings, load_settings
+from ..engine.clock import SystemClock
+from ..engine.lanes import Lanes
+from ..engine.offers import Offers
+from ..engine.reconciler import Reconciler
 from ..interfaces.store import ExecutionStore
-from .composition import journal_of, open_sqlite
+from .composition import Parts, fee_policies, journal_of, open_sqlite
 
 
 @asynccontextmanager
@@ -24,3 +28,29 @@ async def open_journal(options: argparse.Namespace) -> AsyncIterator[ExecutionSt
     path = journal_of(load_settings(vars(options), os.environ, options.config))
     async with open_sqlite(path) as store:
         yield store
+
+
+@asynccontextmanager
+async def operating(
+    store: ExecutionStore, parts: Parts | None = None, settings: Settings | None = None
+) -> AsyncIterator[Lanes]:
+    """Give what operators do with lanes, beside whatever server uses the same journal.
+
+    Args:
+        store: The journal.
+        parts: Chains and signers; null: for what needs none.
+        settings: How the chains are treated.
+    """
+    clock = SystemClock()
+    chains = {} if parts is None else parts.chains
+    offers = Offers(
+        store,
+        clock,
+        signers=() if parts is None else parts.signers.values(),
+        policies={} if settings is None else fee_policies(settings),
+    )
+    reconciler = Reconciler(store, clock, chains, offers=offers)
+    try:
+        yield Lanes(store, clock, chains, offers=offers, reconciler=reconciler)
+    finally:
+        await reconciler.aclose()

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+import os
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final, TypeAlias
 
+from ..config import load_settings
 from ..conversion import unstructure
 from ..engine.accounts import LaneView, list_lanes, load_lane
+from ..engine.lanes import Lanes
 from ..engine.listing import read_all
 from ..engine.records import lane_stream
-from ..model import Event, JsonObject
+from ..errors import StoreConflict
+from ..interfaces.store import ExecutionStore
+from ..model import OPERATOR, Event, JsonObject
+from .composition import open_parts
 from .effects import print_effects, print_events
-from .journals import open_journal
+from .journals import open_journal, operating
 from .output import print_json, print_table
+
+_TRIES: Final = 5
+"""How often something is tried that a server comes before."""
 
 
 async def list_command(options: argparse.Namespace) -> int:
@@ -40,12 +50,100 @@ async def show_command(options: argparse.Namespace) -> int:
         for event in events:
             print_json(_event(event))
     else:
-        print_table(view.lane.key, ("what", "value"), _facts(view))
-        if view.unsettled:
-            print_effects("not settled", view.unsettled)
+        print_lane(view)
         if events:
             print_events(events)
     return 0
+
+
+async def check_command(options: argparse.Namespace) -> int:
+    """Compare a lane with its chain now, and do what follows."""
+
+    async def check(lanes: Lanes, lane: str) -> None:
+        await lanes.check(lane, principal=OPERATOR, reason=options.reason)
+
+    return await _with_chain(options, check)
+
+
+async def open_command(options: argparse.Namespace) -> int:
+    """Let a lane take transactions again."""
+
+    async def opening(lanes: Lanes, lane: str) -> None:
+        await lanes.open(lane, principal=OPERATOR, reason=options.reason)
+
+    return await _with_chain(options, opening)
+
+
+async def cancel_command(options: argparse.Namespace) -> int:
+    """Use a nonce up, so that its transaction can no longer be included."""
+
+    async def cancel(lanes: Lanes, lane: str) -> None:
+        await lanes.cancel(lane, options.nonce, principal=OPERATOR, reason=options.reason)
+
+    return await _with_chain(options, cancel)
+
+
+async def drain_command(options: argparse.Namespace) -> int:
+    """Let a lane take nothing new."""
+
+    async def drain(lanes: Lanes, lane: str) -> None:
+        await lanes.drain(lane, principal=OPERATOR, reason=options.reason)
+
+    return await _alone(options, drain)
+
+
+async def retire_command(options: argparse.Namespace) -> int:
+    """Put a lane out of use."""
+
+    async def retire(lanes: Lanes, lane: str) -> None:
+        await lanes.retire(lane, principal=OPERATOR, reason=options.reason)
+
+    return await _alone(options, retire)
+
+
+_Act: TypeAlias = Callable[[Lanes, str], Awaitable[None]]
+
+
+async def _with_chain(options: argparse.Namespace, act: _Act) -> int:
+    """Do something that needs the lane's chain, and perhaps its signer."""
+    settings = load_settings(vars(options), os.environ, options.config)
+    async with (
+        open_journal(options) as store,
+        open_parts(settings, demo=False) as parts,
+        operating(store, parts, settings) as lanes,
+    ):
+        return await _act(options, store, lanes, act)
+
+
+async def _alone(options: argparse.Namespace, act: _Act) -> int:
+    async with open_journal(options) as store, operating(store) as lanes:
+        return await _act(options, store, lanes, act)
+
+
+async def _act(options: argparse.Namespace, store: ExecutionStore, lanes: Lanes, act: _Act) -> int:
+    """Do it, again where a server changed the lane at the same moment, and show the lane."""
+    lane = (await load_lane(store, options.lane)).lane.key
+    for _ in range(_TRIES - 1):
+        try:
+            await act(lanes, lane)
+            break
+        except StoreConflict:
+            continue
+    else:
+        await act(lanes, lane)
+    view = await load_lane(store, lane)
+    if options.json:
+        print_json(_object(view))
+    else:
+        print_lane(view)
+    return 0
+
+
+def print_lane(view: LaneView) -> None:
+    """Print how a lane stands, and what it has under way."""
+    print_table("", ("what", "value"), _facts(view))
+    if view.unsettled:
+        print_effects("not settled", view.unsettled)
 
 
 def _object(view: LaneView) -> JsonObject:

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from .. import __version__
 from ..errors import ZephyrusError
-from . import agents, demo, effects, execute, executions, lanes, serving
+from . import agents, demo, effects, execute, executions, lanes, serving, store
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -62,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_executions(commands)
     _add_effects(commands)
     _add_lanes(commands)
+    _add_store(commands)
     _add_agents(commands)
     _add_demo(commands)
     return parser
@@ -111,9 +112,7 @@ def _add_executions(commands: _Commands) -> None:
 
 
 def _add_effects(commands: _Commands) -> None:
-    group = commands.add_parser(
-        "effects", help="look at what was sent, and decide what is in doubt"
-    )
+    group = commands.add_parser("effects", help="what was sent, and what became of it")
     actions = group.add_subparsers(metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="the newest effects")
     listing.add_argument("--lane", metavar="LANE", help="only of this lane, CHAINID:ADDRESS")
@@ -122,29 +121,58 @@ def _add_effects(commands: _Commands) -> None:
     listing.set_defaults(command=effects.list_command)
     show = actions.add_parser("show", help="one effect; with --json its evidence bundle")
     show.set_defaults(command=effects.show_command)
-    for command in (show,):
+    resolve = actions.add_parser("resolve", help="say what became of an effect in doubt")
+    verdict = resolve.add_mutually_exclusive_group(required=True)
+    verdict.add_argument("--happened", action="store_true", help="the call was made")
+    verdict.add_argument("--did-not-happen", action="store_true", help="it was not, and cannot be")
+    resolve.add_argument("--evidence", required=True, metavar="TEXT", help="how you know")
+    resolve.set_defaults(command=effects.resolve_command)
+    for command in (show, resolve):
         command.add_argument("effect", metavar="EFFECT", help="its key, or a transaction's hash")
-    for command in (listing, show):
+    for command in (listing, show, resolve):
         _add_journal(command)
-    for command in (listing, show):
         _add_json(command)
 
 
 def _add_lanes(commands: _Commands) -> None:
-    group = commands.add_parser("lanes", help="look at accounts and their nonces, and operate them")
+    group = commands.add_parser("lanes", help="accounts and their nonces; operate them")
     actions = group.add_subparsers(metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="every lane")
     listing.set_defaults(command=lanes.list_command)
     show = actions.add_parser("show", help="one lane, what it has under way, and its history")
     show.set_defaults(command=lanes.show_command)
-    for command in (listing, show):
-        _add_json(command)
-    for command in (show,):
-        command.add_argument(
-            "lane", metavar="LANE", help="CHAINID:ADDRESS, as `lanes list` shows it"
-        )
-    for command in (listing, show):
+    check = actions.add_parser("check", help="compare it with its chain now, and act on that")
+    check.set_defaults(command=lanes.check_command)
+    opening = actions.add_parser("open", help="take transactions again")
+    opening.set_defaults(command=lanes.open_command)
+    cancel = actions.add_parser("cancel", help="use a nonce up before its transaction is included")
+    cancel.set_defaults(command=lanes.cancel_command)
+    drain = actions.add_parser("drain", help="take nothing new; what is under way goes on")
+    drain.set_defaults(command=lanes.drain_command)
+    retire = actions.add_parser("retire", help="take nothing any more, with nothing under way")
+    retire.set_defaults(command=lanes.retire_command)
+    for command in (show, check, opening, cancel, drain, retire):
+        command.add_argument("lane", metavar="LANE", help="CHAINID:ADDRESS; see `lanes list`")
+    cancel.add_argument("nonce", type=_nonce, metavar="NONCE", help="of the transaction")
+    for command in (check, opening, cancel, drain, retire):
+        command.add_argument("--reason", default="", metavar="TEXT", help="why; it is journaled")
+    for command in (listing, show, check, opening, cancel, drain, retire):
         _add_journal(command)
+        _add_json(command)
+    for command in (check, opening, cancel):
+        _add_rpc(command)
+
+
+def _add_store(commands: _Commands) -> None:
+    group = commands.add_parser("store", help="look after a journal's file")
+    actions = group.add_subparsers(metavar="ACTION", required=True)
+    restored = actions.add_parser(
+        "restored", help="say that the file is a restored backup: its lanes are halted"
+    )
+    restored.add_argument("--reason", default="", metavar="TEXT", help="why; it is journaled")
+    _add_journal(restored)
+    _add_json(restored)
+    restored.set_defaults(command=store.restored_command)
 
 
 def _add_agents(commands: _Commands) -> None:

@@ -51,6 +51,7 @@ from .health import Health, examine
 from .inspection import find_problems
 from .invoker import Invoker
 from .journal import Journal
+from .lanes import Lanes
 from .leases import Leases
 from .listing import list_executions, load_execution
 from .neighbours import Neighbours
@@ -155,6 +156,10 @@ class ExecutionEngine:
             store, self.clock, signers=self.signers.values(), policies=fee_policies or {}
         )
         self._reconciler = Reconciler(store, self.clock, self.chains, offers=offers)
+        self.lanes = Lanes(
+            store, self.clock, self.chains, offers=offers, reconciler=self._reconciler
+        )
+        """What operators may do."""
         self._tools = Tools(
             Invoker(self.chains, self.signers),
             Effects(store, self.clock, self._reconciler, offers=offers),

@@ -246,17 +246,20 @@ class LaneWatch:
             one.again_at, one.final_pause = 0.0, self._pace.first_watch
 
     async def _find_consumer(self, one: Tracked, seen: Lookup, final: int | None) -> None:
-        """Say what used the nonce, once the block where that was seen is final."""
+        """Say what used the nonce, once the block where that was seen is final.
+
+        `final` was asked for before the block was seen to stand, so it stands for ever.
+        """
         effect = one.effect
         evidence = dict(effect.evidence or {})
         number = int(str(evidence["block_number"]))
-        if final is None or final < number:
-            return
         stands = await self._chain.block(number)
         if stands is None or stands.hash != evidence["block_hash"]:
             where: JsonObject = {"block_number": seen.block.number, "block_hash": seen.block.hash}
             moved = Finding(evolve(effect, evidence=where), (("nonce_used", where),))
             await self._record(one, moved)
+            return
+        if final is None or final < number:
             return
         after = max(-1, effect.signed_at_block - _REORG_MARGIN)
         consumer = await self._chain.find_consumer(
@@ -266,7 +269,9 @@ class LaneWatch:
             _log.error("effect %s is in a block and has no receipt: nodes disagree", effect.key)
             return
         evidence |= {"consumer": consumer, "after": after}
-        state = EffectState.DISPLACED if consumer is not None else EffectState.IN_DOUBT
+        # In a restored journal the consumer may be an attempt of this very effect.
+        seen_foreign = consumer is not None and not effect.restored
+        state = EffectState.DISPLACED if seen_foreign else EffectState.IN_DOUBT
         await self._halt(one, evolve(effect, state=state, evidence=evidence))
 
     async def _halt(self, one: Tracked, effect: Effect) -> None:

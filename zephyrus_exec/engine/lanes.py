@@ -41,6 +41,10 @@ class Verdict(StrEnum):
     DID_NOT_HAPPEN = "did_not_happen"
 
 
+RESTORED: Final = "restored"
+"""Why a lane is halted whose journal is a backup, until it was checked."""
+RESTORED_CHECKED: Final = "restored_checked"
+"""Why it is halted from then on, until it is opened."""
 _FREE_TO_DRAIN: Final = frozenset({LaneStatus.OPEN, LaneStatus.BLOCKED})
 
 
@@ -88,6 +92,8 @@ class Lanes:
             StoreConflict: The lane changed meanwhile: look again.
         """
         lane, version = await self._lane(key)
+        if lane.reason == RESTORED:
+            raise _refused("the journal was restored; check the lane first", key)
         doubtful = await scan_all(self._store, EFFECT, group=in_doubt_in(key))
         if doubtful:
             raise _refused(f"effect {doubtful[0].key} is in doubt; resolve it first", key)
@@ -140,7 +146,11 @@ class Lanes:
         self._chain(lane)
         lane = await self._change(lane, version, "checked", principal, reason)
         await self._reconciler.look(lane)
-        return (await self._lane(key))[0]
+        lane, version = await self._lane(key)
+        if lane.reason == RESTORED:
+            checked = evolve(lane, reason=RESTORED_CHECKED)
+            return await self._change(checked, version, "halted", principal, RESTORED_CHECKED)
+        return lane
 
     async def cancel(self, key: str, nonce: int, *, principal: Principal, reason: str) -> Effect:
         """Use a slot's nonce up with nothing, committed before it is sent.

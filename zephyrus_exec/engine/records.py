@@ -123,6 +123,8 @@ class Effect:
     else, the hash of that, and the height above which blocks were read for it."""
     resolution: JsonObject | None = None
     """`{verdict, evidence, principal, at}`: what a person decided where the chain could not."""
+    restored: bool = False
+    """Whether attempts of it may be missing: its journal was restored after it was signed."""
     events: int = 0
     """How many events its stream has."""
 

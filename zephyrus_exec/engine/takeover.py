@@ -124,21 +124,47 @@ class TakeOver:
         error: ExecutionInterrupted,
         gone: Expect,
     ) -> None:
-        now = self._clock.now()
-        body = await summary(self._store, events, Ending(Outcome.INTERRUPTED, error))
-        ended = {
-            **record.data,
-            "status": "completed",
-            "ended_at": now,
-            "outcome": Outcome.INTERRUPTED,
-            "error": error_object(error),
-        }
-        await self._store.commit(
-            [
-                Append(record.key, len(events) + 1, (NewEvent(now, EventKind.COMPLETED, body),)),
-                Put(EXECUTION, record.key, record.version, dumps(ended), ENDED),
-            ],
-            expect=[gone],
+        await end_as_interrupted(
+            self._store, record, events, error, at=self._clock.now(), expect=[gone]
         )
         _log.warning("execution %s ended as interrupted: %s", record.key, error)
         self._ended(record.key)
+
+
+async def end_as_interrupted(
+    store: ExecutionStore,
+    record: Record,
+    events: Sequence[Event],
+    error: ExecutionInterrupted,
+    *,
+    at: float,
+    expect: Sequence[Expect] = (),
+) -> None:
+    """Write the end of an execution that nobody goes on with.
+
+    Args:
+        store: Where its journal is.
+        record: How it stands.
+        events: Its whole journal.
+        error: Why.
+        at: Seconds since the epoch.
+        expect: Further conditions.
+
+    Raises:
+        StoreConflict: It is not as it was seen.
+    """
+    body = await summary(store, events, Ending(Outcome.INTERRUPTED, error))
+    ended = {
+        **record.data,
+        "status": "completed",
+        "ended_at": at,
+        "outcome": Outcome.INTERRUPTED,
+        "error": error_object(error),
+    }
+    await store.commit(
+        [
+            Append(record.key, len(events) + 1, (NewEvent(at, EventKind.COMPLETED, body),)),
+            Put(EXECUTION, record.key, record.version, dumps(ended), ENDED),
+        ],
+        expect=expect,
+    )
