@@ -13,6 +13,8 @@ from typing import Any, Final
 from attrs import field, frozen
 
 _EVENTS: Final = "SELECT stream, seq, kind, body FROM zx_event ORDER BY stream, seq"
+_UNDECIDED: Final = ("open:", "mined:")
+"""How the groups of effects begin that are still looked after."""
 _RECORDS: Final = "SELECT kind, key, grp, body FROM zx_record"
 
 
@@ -66,7 +68,7 @@ class Journal:
     def open_effects(self) -> list[str]:
         """Keys of the effects whose outcome is not final."""
         effects = self.records.get("effect", {})
-        return [key for key, (group, _) in effects.items() if group.startswith("open:")]
+        return [key for key, (group, _) in effects.items() if group.startswith(_UNDECIDED)]
 
     @property
     def settled(self) -> bool:

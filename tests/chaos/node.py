@@ -90,7 +90,11 @@ class Node:
 
     def amounts(self) -> list[int]:
         """Return by how much the counter was incremented, in order."""
-        logs = self.ask("eth_getLogs", {"fromBlock": "0x0", "address": COUNTER})
+        return self.amounts_at(COUNTER)
+
+    def amounts_at(self, counter: str) -> list[int]:
+        """Return by how much the counter at this address was incremented, in order."""
+        logs = self.ask("eth_getLogs", {"fromBlock": "0x0", "address": counter})
         return [int(log["data"][2:66], 16) for log in logs]
 
     def total(self) -> int:
