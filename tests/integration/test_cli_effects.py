@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -16,8 +16,9 @@ from attrs import define
 from tests.anvil import CHAIN_ID, KEYS, Anvil, running_anvil
 from tests.counter import deploy_counter
 from tests.docs.markdown import ROOT, blocks
+from tests.kitchen import settled
 from zephyrus_exec.client import connect
-from zephyrus_exec.conversion import dumps, unstructure
+from zephyrus_exec.conversion import dumps
 from zephyrus_exec.evm import EvmChain, KeySigner
 from zephyrus_exec.model import Contract
 from zephyrus_exec.protocol.messages import Completed, Failed, Reply
@@ -45,7 +46,7 @@ finality = 2
 id = "counter"
 address = "{contract.address}"
 chain_id = {CHAIN_ID}
-abi = {_toml(unstructure(contract)["abi"])}
+abi = {_toml(list(contract.abi))}
 
 [[agents]]
 id = "counting"
@@ -188,3 +189,128 @@ def spoilings(bundle: dict[str, Any]) -> Iterator[dict[str, Any]]:
         text = spoilt["attempts"][0][name]
         spoilt["attempts"][0][name] = text[:-1] + ("0" if text[-1] != "0" else "1")
         yield spoilt
+
+
+async def test_foreign_use_is_told_and_an_operator_gets_the_lane_going_while_the_server_runs(
+    node: Anvil, tmp_path: Path
+) -> None:
+    async with town_at(node, tmp_path) as town:
+        assert isinstance(await town.execute(), Completed)
+        await spend(town.chain, SENDER)
+        assert isinstance(await town.execute(), Failed)
+        (lane,) = await town.objects("lanes", "list")
+        assert (lane["lane"], lane["status"], lane["reason"]) == (LANE, "halted", "foreign_use")
+        ready = await town.ready()
+        assert ready["status"] == "degraded"
+        assert ready["halted_lanes"] == [
+            {"lane": LANE, "status": "halted", "reason": "foreign_use"}
+        ]
+        (checked,) = await town.objects("lanes", "check", LANE, "--reason", "who was it?")
+        assert checked["status"] == "halted"
+        (opened,) = await town.objects("lanes", "open", LANE, "--reason", "it was me")
+        assert (opened["status"], opened["next_nonce"]) == ("open", lane["next_nonce"] + 1)
+        assert isinstance(await town.execute(), Completed)
+        told = [line for line in await town.objects("lanes", "show", LANE) if "event" in line]
+    assert [line["event"] for line in told] == ["halted", "checked", "opened"]
+    assert [line["data"].get("principal") for line in told] == [None, "operator", "operator"]
+    assert told[-1]["data"]["reason"] == "it was me"
+
+
+async def test_a_waiting_transaction_is_cancelled_from_beside_the_server(
+    node: Anvil, tmp_path: Path, documented_check: Check
+) -> None:
+    async with town_at(node, tmp_path) as town:
+        await rpc(town.chain, "evm_setAutomine", [False])
+        running = asyncio.create_task(town.execute())
+        (effect,) = await eventually(lambda: town.objects("effects", "list", "--open"))
+        (lane,) = await town.objects("lanes", "cancel", LANE, str(effect["nonce"]))
+        assert lane["in_flight"] == 1
+        (bundle,) = await town.objects("effects", "show", effect["key"])
+        assert [one["purpose"] for one in bundle["attempts"]] == ["call", "cancel"]
+        documented_check(bundle)
+        for _ in range(4):
+            await town.mine()
+        reply = await asyncio.wait_for(running, PATIENCE)
+        assert isinstance(reply, Failed)
+        (bundle,) = await town.objects("effects", "show", effect["key"])
+    assert bundle["state"] == "cancelled"
+    assert bundle["finality"]["final"]
+    documented_check(bundle)
+
+
+async def test_a_drained_lane_refuses_and_a_retired_one_does_so_too(
+    node: Anvil, tmp_path: Path
+) -> None:
+    async with town_at(node, tmp_path) as town:
+        assert isinstance(await town.execute(), Completed)
+        (lane,) = await town.objects("lanes", "drain", LANE, "--reason", "moving")
+        assert (lane["status"], lane["reason"]) == ("draining", "moving")
+        assert isinstance(await town.execute(), Failed)
+        early = await town.cli("lanes", "retire", LANE)
+        assert (early.code, early.out) == (2, "")
+        assert "has no final outcome yet" in early.complaint
+        await town.mine(3)
+        await town.cli("lanes", "check", LANE)
+        (lane,) = await town.objects("lanes", "retire", LANE)
+        assert lane["status"] == "retired"
+        assert (await town.ready())["status"] == "ready"
+
+
+async def test_a_restored_backup_sends_nothing_before_it_was_checked_and_opened(
+    node: Anvil, tmp_path: Path
+) -> None:
+    async with town_at(node, tmp_path) as town:
+        assert isinstance(await town.execute(), Completed)
+        in_use = await town.cli("store", "restored")
+        assert (in_use.code, in_use.out) == (2, "")
+        assert "stop it" in in_use.complaint
+        await town.server.stop()
+        told = await town.cli("store", "restored", "--reason", "from Tuesday")
+        assert (told.code, told.err) == (
+            0,
+            f"next: lanes check {LANE}, look at what it shows, then lanes open {LANE}\n",
+        )
+        where = ("--host", "127.0.0.1", "--port", "0", "--store", town.store)
+        async with serving(*where, "--config", town.config, env=KEY) as again:
+            assert f"lane {LANE} is halted (restored)" in "\n".join(again.banner)
+            town.server = again
+            assert isinstance(await town.execute(), Failed)
+            refused = await town.cli("lanes", "open", LANE)
+            assert (refused.code, refused.out) == (2, "")
+            assert "check the lane first" in refused.complaint
+            await town.cli("lanes", "check", LANE)
+            await town.cli("lanes", "open", LANE)
+            assert isinstance(await town.execute(), Completed)
+
+
+async def test_a_low_balance_is_told_in_the_banner(node: Anvil, tmp_path: Path) -> None:
+    async with town_at(node, tmp_path) as town:
+        assert isinstance(await town.execute(), Completed)
+        await rpc(town.chain, "anvil_setBalance", [SENDER, hex(10**12)])
+        where = ("--host", "127.0.0.1", "--port", "0", "--store", town.store)
+        async with serving(*where, "--config", town.config, env=KEY) as again:
+            assert f"lane {LANE} is low: it has {10**12} wei" in "\n".join(again.banner)
+            town.server = again
+            ready = await town.ready()
+    assert ready["status"] == "degraded"
+    assert [one["lane"] for one in ready["low_balances"]] == [LANE]
+
+
+async def spend(chain: EvmChain, account: str) -> None:
+    """Send a transaction of the account past the server, as a wallet with the same key would."""
+    signer = KeySigner.from_key(KEYS[0])
+    assert signer.address.lower() == account
+    seen = await chain.account(account)
+    fees = await chain.quote()
+    unsigned = chain.build(chain.blank(account), nonce=seen.nonce, gas=21_000, fees=fees)
+    signed = chain.assemble(unsigned, await signer.sign(unsigned.payload))
+    await chain.broadcast(signed.raw)
+    await settled(chain, signed.hash, sender=account)
+
+
+async def eventually(ask: Callable[[], Awaitable[list[dict[str, Any]]]]) -> list[dict[str, Any]]:
+    """Return the first answer that holds anything."""
+    async with asyncio.timeout(PATIENCE):
+        while not (found := await ask()):
+            await asyncio.sleep(0.05)
+    return found

@@ -101,10 +101,10 @@ async def retire_command(options: argparse.Namespace) -> int:
     return await _alone(options, retire)
 
 
-_Act: TypeAlias = Callable[[Lanes, str], Awaitable[None]]
+Act: TypeAlias = Callable[[Lanes, str], Awaitable[None]]
 
 
-async def _with_chain(options: argparse.Namespace, act: _Act) -> int:
+async def _with_chain(options: argparse.Namespace, act: Act) -> int:
     """Do something that needs the lane's chain, and perhaps its signer."""
     settings = load_settings(vars(options), os.environ, options.config)
     async with (
@@ -112,15 +112,17 @@ async def _with_chain(options: argparse.Namespace, act: _Act) -> int:
         open_parts(settings, demo=False) as parts,
         operating(store, parts, settings) as lanes,
     ):
-        return await _act(options, store, lanes, act)
+        return await operate(options, store, lanes, act)
 
 
-async def _alone(options: argparse.Namespace, act: _Act) -> int:
+async def _alone(options: argparse.Namespace, act: Act) -> int:
     async with open_journal(options) as store, operating(store) as lanes:
-        return await _act(options, store, lanes, act)
+        return await operate(options, store, lanes, act)
 
 
-async def _act(options: argparse.Namespace, store: ExecutionStore, lanes: Lanes, act: _Act) -> int:
+async def operate(
+    options: argparse.Namespace, store: ExecutionStore, lanes: Lanes, act: Act
+) -> int:
     """Do it, again where a server changed the lane at the same moment, and show the lane."""
     lane = (await load_lane(store, options.lane)).lane.key
     for _ in range(_TRIES - 1):
