@@ -94,6 +94,7 @@ class Process:
     offers: Offers
     looking: asyncio.Task[None]
     performing: dict[str, asyncio.Task[Effect]] = field(factory=dict)
+    superseded: list[asyncio.Task[Effect]] = field(factory=list)
 
 
 class EffectsWorld:
@@ -135,7 +136,8 @@ class EffectsWorld:
         """End a process in the middle of whatever it does."""
         self.processes.remove(process)
         process.store.cut()
-        tasks = [process.looking, *process.performing.values(), *process.reconciler._tasks]
+        tasks = [process.looking, *process.performing.values(), *process.superseded]
+        tasks += process.reconciler._tasks
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -208,6 +210,8 @@ class EffectsWorld:
                 signed=lambda _: None,
             )
         )
+        if key in process.performing:
+            process.superseded.append(process.performing[key])
         process.performing[key] = task
         return task
 

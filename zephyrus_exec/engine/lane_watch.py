@@ -38,7 +38,10 @@ _REORG_MARGIN = 128
 reorg can put that there. A reorg deeper than this ends as in doubt."""
 
 _BLOCKS_UNTIL_DROPPED = 3
-"""Blocks after which a transaction that is not next in turn counts as dropped by the pools."""
+"""Blocks after which a transaction that is not next in turn may count as dropped by the pools."""
+
+_PATIENCE = 6
+"""Times the usual pause after which it does; twice that the next time, and so on."""
 
 
 @frozen
@@ -82,6 +85,8 @@ class Tracked:
     """Head when its last attempt was made."""
     improve_at: float = 0.0
     """When to think about a better offer again."""
+    looked: bool = False
+    """Whether it was looked at since it was read from the store."""
     stale: bool = False
     """Whether it may have changed in the store."""
 
@@ -121,6 +126,7 @@ class LaneWatch:
         self._offers = offers
         self._pace = pace
         self._nonce: int | None = None
+        self._seen: Lookup | None = None
         self._progress_at = 0.0
         self._watch_at = 0.0
         self._watch_pause = pace.first_watch
@@ -171,6 +177,7 @@ class LaneWatch:
     def hurry(self) -> None:
         """Make the next look do whatever is due later."""
         self._watch_at = self._progress_at = 0.0
+        self._seen = None
         for one in self.slots.values():
             one.sent_at = one.again_at = one.improve_at = 0.0
 
@@ -184,20 +191,47 @@ class LaneWatch:
         final: int | None = None
         if any(self._needs_final(one) and one.again_at <= now for one in flying):
             final = (await self._chain.final()).number
+        seen = await self._unchanged(flying)
+        if seen is None:
+            seen = await self._see(flying, final, now)
+        await self._offer([one for one in flying if one.effect.nonce >= seen.nonce], seen)
+
+    async def _unchanged(self, flying: list[Tracked]) -> Lookup | None:
+        """Return the last look if another could show nothing else: the same block is the head."""
+        last, self._seen = self._seen, None
+        if last is None or any(self._needs_final(one) or not one.looked for one in flying):
+            return None
+        if (await self._chain.head()).hash == last.block.hash:
+            self._seen = last
+        return self._seen
+
+    async def _see(self, flying: list[Tracked], final: int | None, now: float) -> Lookup:
+        """Look, and judge every slot of which that can tell anything."""
+        for one in flying:
+            one.looked = True
         hashes = _hashes(flying)
         few = len(hashes) <= _FEW
         seen = await self._lookup(hashes if few else ())
+        if not few:
+            self._let_ripen(flying, seen)
         await self._note_progress(seen)
         due = [one for one in flying if self._may_say_more(one, seen, now)]
         if due:
             seen_due = seen if few else await self._lookup(_hashes(due))
             for one in due:
                 await self._judge(one, seen_due, final)
-        waiting = [one for one in flying if one.effect.nonce >= seen.nonce]
-        for one in waiting:
-            if one.effect.evidence is not None:
+        for one in flying:
+            if one.effect.nonce >= seen.nonce and one.effect.evidence is not None:
                 await self._judge(one, seen, None)
-        await self._offer(waiting, seen)
+        self._seen = seen
+        return seen
+
+    def _let_ripen(self, flying: list[Tracked], seen: Lookup) -> None:
+        """Ask for receipts of nonces that were used just now only when they are deep enough."""
+        for one in flying:
+            used_now = self._nonce is not None and self._nonce <= one.effect.nonce < seen.nonce
+            if used_now and not one.ripe_at:
+                one.ripe_at = seen.block.number + one.effect.confirmations - 1
 
     async def _look_at_mined(self, mined: list[Tracked]) -> None:
         """See whether the highest receipt's block stands, and which receipts are final by now."""
@@ -306,6 +340,7 @@ class LaneWatch:
             self._now_is(one, Stored(effect, one.version + 1))
 
     async def _reload(self, one: Tracked) -> None:
+        one.looked = False
         record = await self._store.get(EFFECT, one.effect.key)
         if record is None:
             _log.error("effect %s is not in the store any more", one.effect.key)
@@ -374,7 +409,7 @@ class LaneWatch:
         quiet = self._clock.now() - one.sent_at
         if lowest or not one.taken:
             return quiet >= self._pace.resend_after
-        patience = 3 * self._pace.resend_after * 2**one.resends
+        patience = _PATIENCE * self._pace.resend_after * 2**one.resends
         return quiet >= patience and seen.block.number >= one.sent_block + _BLOCKS_UNTIL_DROPPED
 
     async def _resend(self, one: Tracked, seen: Lookup) -> None:

@@ -63,7 +63,8 @@ def test_a_lane_comes_back_as_it_was_stored() -> None:
 
 def test_a_receipt_settles_an_effect_by_its_success() -> None:
     assert EFFECT.mined(RECEIPT, final=False).state is EffectState.MINED_OK
-    assert EFFECT.mined(evolve(RECEIPT, success=False), final=False).state is EffectState.MINED_REVERTED
+    reverted = EFFECT.mined(evolve(RECEIPT, success=False), final=False)
+    assert reverted.state is EffectState.MINED_REVERTED
 
 
 def test_an_effect_is_known_by_the_hash_that_was_mined_or_else_offered_last() -> None:
