@@ -31,7 +31,7 @@ from zephyrus_exec.errors import TransportClosedByPeer, TransportClosedHere
 from zephyrus_exec.interfaces.store import Expect, Write
 from zephyrus_exec.session import Session, SessionLimits
 from zephyrus_exec.testing.chain import ModelChain, ModelSigner
-from zephyrus_exec.testing.clock import settle
+from zephyrus_exec.testing.clock import ManualClock, settle
 from zephyrus_exec.testing.faulty_store import Fault, FaultyStore
 from zephyrus_exec.testing.ledger import reverting
 from zephyrus_exec.testing.transports import end_of, soon
@@ -539,3 +539,40 @@ async def test_the_limits_of_a_message_are_the_sessions() -> None:
 
 def _session(server: Any, engine: ExecutionEngine) -> Session:
     return Session(server, engine, principal=ANONYMOUS, language="es", limits=SessionLimits())
+
+
+async def test_a_peer_whose_execution_goes_on_elsewhere_gets_a_close_instead_of_a_reply() -> None:
+    held = Held()
+    store = FaultyStore(MemoryStore())
+    store.durable = True
+    async with engine_of({"held": held}, store=store) as engine, peer_of(engine) as peer:
+        await peer.send(execute("held"), execute("held"))
+        await soon(held.began.wait())
+        await engine.aclose()
+        assert await peer.next() == started("held")
+        end = await end_of(peer.transport)
+        assert isinstance(end, TransportClosedByPeer)
+        assert end.details["close_code"] == 1001
+        assert held.runs == 1
+
+
+async def test_a_peer_whose_execution_waits_for_the_store_is_let_go_after_a_while() -> None:
+    held = Held()
+    store, clock = FaultyStore(MemoryStore()), ManualClock()
+    async with (
+        engine_of({"held": held}, store=store, clock=clock, store_grace=30) as engine,
+        peer_of(engine) as peer,
+    ):
+        await peer.send(execute("held"))
+        await soon(held.began.wait())
+        store.writable = False
+        held.release.set()
+        await clock.advance(31)
+        assert await peer.next() == started("held")
+        end = await end_of(peer.transport)
+        assert isinstance(end, TransportClosedByPeer)
+        assert end.details["close_code"] == 1011
+        store.writable = True
+        await clock.advance(1)
+        (execution,) = await engine.list_executions()
+        assert execution.outcome is Outcome.SUCCEEDED

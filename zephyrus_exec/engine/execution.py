@@ -80,6 +80,8 @@ class RunningExecution:
     """How it ends, whatever its runner makes of it; null: the runner decides."""
     in_doubt: bool = False
     """Whether an action of it may or may not have happened."""
+    present: bool = False
+    """Whether it has its place in the roster."""
     released: bool = False
     """Whether it is left to the next process: nothing more is journaled here."""
 

@@ -129,8 +129,6 @@ class Past:
         Raises:
             ReplayMismatch: Nobody asks for what the journal has.
         """
-        if self.over:
-            return
         over = asyncio.ensure_future(self._over.wait())
         try:
             await wait_until(clock, clock.now() + _PATIENCE, over)

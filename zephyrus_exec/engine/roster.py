@@ -53,6 +53,7 @@ class Roster:
         execution.ticket = Ticket(agent.id, agent.max_concurrent, lambda: start(execution))
         self.admission.enter(execution.ticket, bounded=bounded)
         self.executions[execution.id] = execution
+        execution.present = True
         self._of_agent.setdefault(agent.id, []).append(execution)
         self.idle.clear()
 
@@ -61,9 +62,11 @@ class Roster:
 
         May be called again: it then changes nothing.
         """
-        if self.executions.get(execution.id) is not execution:
+        if not execution.present:
             return
-        del self.executions[execution.id]
+        execution.present = False
+        if self.executions.get(execution.id) is execution:
+            del self.executions[execution.id]
         if execution.alarm is not None:
             execution.alarm.cancel()
         siblings = self._of_agent[execution.agent.id]

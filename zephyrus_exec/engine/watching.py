@@ -128,7 +128,7 @@ class Watching:
             await grown
         elif not self.closed:
             await wait_until(self._clock, self._clock.now() + _POLL_FOREIGN, grown)
-        elif not grown.done():
+        elif not await self._has_ended(execution_id):
             raise ExecutionReleased(
                 f"this process ends; execution {execution_id} goes on in the next one that opens "
                 "its journal"

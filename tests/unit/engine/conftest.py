@@ -35,9 +35,11 @@ async def no_task_is_left(request: pytest.FixtureRequest) -> AsyncIterator[None]
     left: set[asyncio.Task[Any] | None] = {*asyncio.all_tasks()}
     left -= {asyncio.current_task(), *before}
     assert not left or "may_leave_tasks" in request.fixturenames, left
-    for task in left:
-        if task is not None:
-            task.cancel()
+    while left := {task for task in left if task is not None and not task.done()}:
+        for task in left:
+            if task is not None:
+                task.cancel()  # again and again: what is cancelled may wait for the store once more
+        await asyncio.sleep(0)
 
 
 @pytest.fixture

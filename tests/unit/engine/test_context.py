@@ -15,7 +15,7 @@ from zephyrus_exec.model import Action, ActionResult, Json
 from zephyrus_exec.testing.chain import ModelChain
 
 from .conftest import Enter
-from .world import World, chain_agent, runner_agent, settle
+from .world import World, chain_agent, plan, runner_agent, settle
 
 Work = Callable[[RunContext], Awaitable[Json]]
 
@@ -342,3 +342,27 @@ async def test_progress_is_an_object(enter: Enter) -> None:
     engine = await enter(world.engine(runners={"odd": odd}))
     body = await engine.result(await engine.submit("odd"))
     assert body["outcome"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("seen", "outcome", "code"), [(True, "failed", "displaced"), (False, "in_doubt", "in_doubt")]
+)
+async def test_what_somebody_else_used_the_nonce_for_is_told_as_it_can_be_seen(
+    enter: Enter, seen: bool, outcome: str, code: str
+) -> None:
+    world = World(chain_agent())
+    world.chain.automine = False
+    engine = await enter(world.chain_engine(plan("set")))
+    execution_id = await engine.submit("a")
+    await settle()
+    world.chain.ledger.pool.clear()
+    world.chain.ledger.use_nonce(world.signer.address, visible=seen)
+    world.chain.mine(5)
+    ending = asyncio.create_task(engine.result(execution_id))
+    while not ending.done():
+        world.chain.mine()
+        await world.clock.advance(1)
+    body: Any = await world.ended(execution_id)
+    assert (body["outcome"], body["error"]["code"]) == (outcome, code)
+    assert body["effects"][code] == 1
+    assert body["results"][0]["error"]["code"] == code

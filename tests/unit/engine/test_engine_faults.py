@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from zephyrus_exec.errors import Overloaded, StoreFenced
+from zephyrus_exec.errors import Overloaded, StoreFenced, StoreUnavailable
 from zephyrus_exec.interfaces.runner import RunContext
 from zephyrus_exec.interfaces.store import Append, NewEvent, Put
 from zephyrus_exec.model import Json, Overlap
 from zephyrus_exec.testing.faulty_store import Fault
 
 from .conftest import Enter
-from .world import Gate, World, is_empty, runner_agent, settle
+from .world import Gate, World, chain_agent, is_empty, plan, runner_agent, settle
 
 
 async def steps(context: RunContext) -> Json:
@@ -408,3 +408,81 @@ async def test_closing_ends_although_an_acceptance_hangs() -> None:
     await asyncio.wait({request})
     await world.clock.advance(31)
     assert is_empty(engine)
+
+
+async def test_whoever_waits_is_told_after_a_while_that_the_store_does_not_write(
+    enter: Enter,
+) -> None:
+    gate = Gate()
+
+    async def wait(context: RunContext) -> None:
+        await gate(context)
+        await steps(context)
+
+    world = World(runner_agent("wait"))
+    store = world.faulty()
+    engine = await enter(world.engine(store, {"wait": wait}, store_grace=10))
+    execution_id = await engine.submit("wait")
+    early = asyncio.create_task(engine.result(execution_id))
+    await settle()
+    store.writable = False
+    gate.open.set()
+    await world.clock.advance(9.9)
+    assert not early.done()
+    await world.clock.advance(0.7)
+    assert isinstance(early.exception(), StoreUnavailable)
+    late = asyncio.create_task(engine.result(execution_id))
+    await world.clock.advance(1)
+    assert isinstance(late.exception(), StoreUnavailable)
+    with pytest.raises(Overloaded):
+        await engine.submit("wait")
+    assert not (await engine.health()).ready
+    assert await world.kinds(execution_id) == ["accepted", "started"]
+    store.writable = True
+    await world.clock.advance(1)
+    assert (await engine.result(execution_id))["outcome"] == "succeeded"
+    assert is_empty(engine)
+
+
+async def test_a_store_that_comes_back_in_time_is_not_worth_a_word(enter: Enter) -> None:
+    gate = Gate()
+
+    async def wait(context: RunContext) -> None:
+        for _ in range(3):
+            gate.open.clear()
+            await gate(context)
+            await context.emit({})
+
+    world = World(runner_agent("wait"))
+    store = world.faulty()
+    engine = await enter(world.engine(store, {"wait": wait}, store_grace=10))
+    execution_id = await engine.submit("wait")
+    waiting = asyncio.create_task(engine.result(execution_id))
+    await settle()
+    for _ in range(3):
+        store.writable = False
+        gate.open.set()
+        await world.clock.advance(8)
+        store.writable = True
+        await world.clock.advance(1)
+    assert (await waiting)["outcome"] == "succeeded"
+
+
+async def test_while_the_store_does_not_write_nothing_is_sent(enter: Enter) -> None:
+    world = World(chain_agent())
+    store = world.faulty()
+    engine = await enter(world.chain_engine(plan("set"), store=store))
+
+    async def fill(_method: str) -> None:
+        store.writable = False
+
+    world.chain.before = fill
+    execution_id = await engine.submit("a")
+    await world.clock.advance(60)
+    assert world.chain.broadcasts == []
+    assert (await world.kinds(execution_id))[-1] == "action_started"
+    world.chain.before = lambda _method: asyncio.sleep(0)
+    store.writable = True
+    await world.clock.advance(2)
+    assert (await world.ended(execution_id))["outcome"] == "succeeded"
+    assert len(set(world.chain.broadcasts)) == 1

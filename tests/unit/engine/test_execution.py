@@ -15,7 +15,7 @@ def test_the_end_tells_outcome_results_error_plan_and_effects_in_this_order() ->
         Ending(Outcome.TIMED_OUT, ExecutionTimedOut("too late")),
         results=['{"n":1}', '{"n":2}'],
         planned=3,
-        effects=[EffectState.MINED_OK, EffectState.MINED_REVERTED, EffectState.SIGNED],
+        effects=[*EffectState],
     )
     body = json.loads(text)
     assert list(body) == ["outcome", "results", "error", "planned", "effects"]
@@ -26,11 +26,11 @@ def test_the_end_tells_outcome_results_error_plan_and_effects_in_this_order() ->
         "planned": 3,
         "effects": {
             "mined": 1,
-            "finalized": 0,
-            "reverted": 1,
-            "pending": 1,
-            "displaced": 0,
-            "in_doubt": 0,
+            "finalized": 1,
+            "reverted": 2,
+            "pending": 2,
+            "displaced": 1,
+            "in_doubt": 1,
         },
     }
 
