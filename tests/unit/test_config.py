@@ -308,7 +308,10 @@ def test_a_wrong_flag_or_variable_is_told_in_one_line_without_secrets(
         ("[chains.1]\nrpc = 7", "zephyrus.toml: chains.1: is neither a string nor a list"),
         ("[chains.x]\nfinality = 7", "zephyrus.toml: chains.x: 'x' is no chain id"),
         ("[chains.1]\nconfirmations = 0", "zephyrus.toml: chains.1.confirmations: 0 is too small"),
-        ("[chains.1]\nfinality = 'soon'", "zephyrus.toml: chains.1.finality: 'soon' is no finality"),
+        (
+            "[chains.1]\nfinality = 'soon'",
+            "zephyrus.toml: chains.1.finality: 'soon' is no finality",
+        ),
         ("[chains.1]\nfinality = -1", "zephyrus.toml: chains.1.finality: -1 is no finality"),
         ("[chains.1]\nfinality = true", "zephyrus.toml: chains.1.finality: True is no finality"),
         ("[chains.1]\nbump_factor = 1.1", "zephyrus.toml: chains.1.bump_factor: is 1.1"),

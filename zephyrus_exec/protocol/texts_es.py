@@ -101,9 +101,7 @@ _ERRORS: Final[Mapping[str, tuple[str, ...]]] = {
         "Aún no se sabe qué fue de la transacción {transaction_hash}",
         "Aún no se sabe qué fue de una transacción enviada",
     ),
-    "effect_conflict": (
-        "El paso ya consta en el diario como otra transacción; no se envió nada",
-    ),
+    "effect_conflict": ("El paso ya consta en el diario como otra transacción; no se envió nada",),
     "effect_cancelled": (
         "La transacción {transaction_hash} se canceló: no se ejecutó",
         "La transacción se canceló: no se ejecutó",

@@ -9,7 +9,15 @@ import pytest
 from attrs import evolve
 
 from zephyrus_exec.engine.reconciler import Reconciler
-from zephyrus_exec.engine.records import EFFECT, SETTLED, Attempt, Effect, EffectState, Lane, mined_in
+from zephyrus_exec.engine.records import (
+    EFFECT,
+    SETTLED,
+    Attempt,
+    Effect,
+    EffectState,
+    Lane,
+    mined_in,
+)
 from zephyrus_exec.errors import ChainUnavailable
 from zephyrus_exec.interfaces.chain import Fees
 from zephyrus_exec.interfaces.store import Delete
