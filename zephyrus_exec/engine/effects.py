@@ -292,7 +292,7 @@ class Effects:
                 return _Place(Lane(chain.chain_id, sender, account.nonce), 0, account, offer)
             if account.nonce > lane.next_nonce and not lane.refuses:
                 await self._halt(lane, version)
-            elif _takes(lane, account.nonce):
+            elif not lane.refuses and not _is_blocked(lane, under_way):
                 return _Place(lane, version, account, offer)
 
     async def _wait_for_place(self, teller: _Teller) -> list[Effect]:
@@ -360,13 +360,6 @@ class Effects:
             fees=place.offer.fees,
             at=self._clock.now(),
         )
-
-
-def _takes(lane: Lane, nonce: int) -> bool:
-    """Whether the lane takes a transaction while its account has this nonce."""
-    if lane.status is LaneStatus.BLOCKED:
-        return lane.blocked_nonce is None or nonce > lane.blocked_nonce
-    return not lane.refuses
 
 
 def _is_blocked(lane: Lane | None, under_way: list[Effect]) -> bool:

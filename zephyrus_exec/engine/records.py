@@ -187,11 +187,11 @@ class Effect:
         Args:
             version: Of the record that is replaced; 0: there is none yet.
             at: Seconds since the epoch.
-            *facts: What is told in the effect's own stream.
+            *facts: What is told in the effect's own stream; at least one.
         """
-        told, append = _tell(effect_stream(self.key), self.events, at, facts)
-        changed = evolve(self, events=told)
-        return changed, [changed.put(version), *append]
+        changed = evolve(self, events=self.events + len(facts))
+        append = _append(effect_stream(self.key), self.events, at, facts)
+        return changed, [changed.put(version), append]
 
     def put(self, version: int) -> Put:
         """Return the write that stores it over `version`."""
@@ -262,10 +262,10 @@ class Lane:
         Args:
             version: Of the record that is replaced; 0: there is none yet.
             at: Seconds since the epoch.
-            *facts: What is told.
+            *facts: What is told; at least one.
         """
-        told, append = _tell(lane_stream(self.key), self.events, at, facts)
-        return [evolve(self, events=told).put(version), *append]
+        append = _append(lane_stream(self.key), self.events, at, facts)
+        return [evolve(self, events=self.events + len(facts)).put(version), append]
 
     def put(self, version: int) -> Put:
         """Return the write that stores it over `version`."""
@@ -279,13 +279,9 @@ class Lane:
         return structure(record.data, cls)
 
 
-def _tell(
-    stream: str, events: int, at: float, facts: Sequence[Fact]
-) -> tuple[int, tuple[Append, ...]]:
-    if not facts:
-        return events, ()
+def _append(stream: str, events: int, at: float, facts: Sequence[Fact]) -> Append:
     new = tuple(NewEvent(at, kind, dumps(data)) for kind, data in facts)
-    return events + len(new), (Append(stream, events + 1, new),)
+    return Append(stream, events + 1, new)
 
 
 def open_in(lane: str) -> str:

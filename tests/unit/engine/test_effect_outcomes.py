@@ -143,6 +143,17 @@ async def test_mined_again_in_another_block_is_told_with_that_block(case: Case) 
     assert await case.kinds() == ["mined", "reorged", "mined"]
 
 
+async def test_a_reorg_above_it_leaves_a_mined_effect_as_it_was(case: Case) -> None:
+    await case.submit()
+    await case.blocks(2)
+    await case.submit()
+    await case.blocks(2)
+    case.ledger.reorg(2, keep=False)
+    await case.clock.advance(31)
+    assert await case.kinds(0) == ["mined"]
+    assert await case.kinds(1) == ["mined", "reorged"]
+
+
 async def test_an_endpoint_that_is_behind_decides_nothing(case: Case) -> None:
     await case.submit()
     await case.blocks(2)
@@ -488,6 +499,64 @@ async def test_whoever_takes_an_execution_over_watches_what_was_signed(case: Cas
     await case.blocks(2)
     assert done(other.performing["x1:1:1"]).state is EffectState.MINED_OK
     assert len(await case.world.stored()) == 1
+
+
+async def test_an_effect_performed_twice_at_once_is_signed_once_and_told_to_both() -> None:
+    case = Case()
+    case.process = await case.world.start(turns=2)
+    key = await case.world.submit(case.process)
+    case.process.performing[key].cancel()
+    await settle()
+    journal = case.world.journal(case.process, "x1", 1)
+    tasks = [case.world.perform(case.process, key, journal) for _ in range(2)]
+    await settle(100)
+    assert len(case.chain.broadcasts) == 1
+    await case.blocks(2)
+    assert [done(task).state for task in tasks] == [EffectState.MINED_OK] * 2
+    await case.world.close()
+
+
+async def test_a_lane_that_is_blocked_at_the_last_moment_makes_the_effect_wait(
+    case: Case,
+) -> None:
+    first = await case.submit()
+
+    async def block(method: str) -> None:
+        lane = await case.world.lane()
+        if method == "account" and lane is not None and lane.status is LaneStatus.OPEN:
+            blocked = evolve(lane, status=LaneStatus.BLOCKED, reason="test", blocked_nonce=0)
+            await case.world.inner.commit([blocked.put(1)])
+
+    before, case.chain.before = case.chain.before, block
+    waiting = await case.submit()
+    assert len(await case.world.stored()) == 1
+    case.chain.before = before
+    await case.blocks(2)
+    assert done(first).state is EffectState.MINED_OK
+    await case.blocks(2)
+    assert done(waiting).state is EffectState.MINED_OK
+
+
+async def test_a_lane_that_somebody_else_opens_at_the_same_moment_is_open(case: Case) -> None:
+    await case.submit()
+    lane = await case.world.lane()
+    assert lane is not None
+    blocked = evolve(lane, status=LaneStatus.BLOCKED, reason="test", blocked_nonce=0)
+    await case.world.inner.commit([blocked.put(1)])
+    case.process.store.fail(Fault.CONFLICT)
+    await case.blocks(2)
+    assert (await case.effect()).state is EffectState.MINED_OK
+    assert await case.status() == (LaneStatus.BLOCKED, "test")
+    await case.submit()  # nothing that blocks is under way
+    assert await case.status() == (LaneStatus.OPEN, "")
+
+
+async def test_bytes_offered_for_what_is_not_watched_are_nobodys_business(case: Case) -> None:
+    task = await case.submit()
+    other = Reconciler(case.world.inner, case.clock, {1337: case.chain})
+    other.sent(await case.effect(), taken=True)
+    assert other.open_slots == 0
+    task.cancel()
 
 
 async def test_whoever_comes_when_it_is_final_is_told_at_once(case: Case) -> None:
