@@ -20,6 +20,7 @@ from ..model import Event
 from . import sqlite_queries as queries
 from .commits import check_shape, closed
 from .sqlite_committer import Committer, Contention
+from .sqlite_incarnation import read_boot_id
 from .sqlite_reader import Reader
 from .sqlite_schema import Database, open_database
 from .sqlite_units import Outcome, Probe, Unit
@@ -64,6 +65,8 @@ class SqliteStore(ExecutionStore):
         new_id: NewId = _random_id,
         jitter: Callable[[], float] = random.random,
         pause: Callable[[float], None] = time.sleep,
+        boot_id: Callable[[], str] = read_boot_id,
+        restored: bool = False,
     ) -> SqliteStore:
         """Return the store in that file, which is created where there is none.
 
@@ -75,6 +78,10 @@ class SqliteStore(ExecutionStore):
             new_id: Gives the epoch of a new journal.
             jitter: Returns a random number from 0 to 1, for pauses.
             pause: Sleeps that many seconds; called in the store's thread.
+            boot_id: Names the time since the machine was started; empty: not known. Where it
+                changed while somebody had the file open, the journal gets a new epoch.
+            restored: True: the file is a restored backup, so it gets a new epoch. That alone
+                protects no account: see `zephyrus store restored`.
 
         Raises:
             ConfigurationError: The file cannot be a journal: read-only, another program's, on a
@@ -91,6 +98,8 @@ class SqliteStore(ExecutionStore):
             new_id=new_id,
             pause=pause,
             refuse_network=not allow_network,
+            boot=boot_id(),
+            restored=restored,
         )
         try:
             database = await asyncio.get_running_loop().run_in_executor(thread, start)
@@ -106,6 +115,28 @@ class SqliteStore(ExecutionStore):
         )
         reader = Reader(database.reader, place, busy_timeout=busy_timeout)
         return cls(database, thread, committer, reader)
+
+    @classmethod
+    async def restored(cls, path: str | os.PathLike[str], *, new_id: NewId = _random_id) -> str:
+        """Give a restored file another epoch, so that its watchers know that events may be lost.
+
+        Args:
+            path: The file; nobody has it open.
+            new_id: Gives the epoch.
+
+        Returns:
+            The new epoch.
+
+        Raises:
+            ConfigurationError, StoreTooNew, StoreUnavailable: As `open` does.
+        """
+        store = await cls.open(path)
+        try:
+            epoch = new_id()
+            await store._loop.run_in_executor(store._thread, store._database.renew_epoch, epoch)
+        finally:
+            await store.aclose()
+        return epoch
 
     async def commit(
         self, writes: Sequence[Write], *, expect: Sequence[Expect] = (), durable: bool = False

@@ -15,6 +15,7 @@ from ..interfaces.clock import NewId
 from .mounts import MOUNT_TABLE, network_filesystem, read_mounts
 from .sqlite_connection import connect, rolled_back_on_error
 from .sqlite_errors import is_busy, locked_out, result_code, unavailable
+from .sqlite_incarnation import begin_anew, enter, leave
 
 APPLICATION_ID: Final = 0x5A784A31
 """`ZxJ1`, in the header of every journal file."""
@@ -61,10 +62,21 @@ class Database:
     """Used by the loop only, one statement at a time, so that it never holds a snapshot."""
     path: Path
     epoch: str
+    busy_timeout: float
+    """Seconds to wait for other processes' locks."""
+
+    def renew_epoch(self, epoch: str) -> None:
+        """Give the file another epoch, flushed; stores that are open keep the old one."""
+        with rolled_back_on_error(self.writer):
+            self.writer.execute("PRAGMA synchronous = FULL")
+            self.writer.execute("BEGIN IMMEDIATE")
+            self.writer.execute("UPDATE zx_meta SET value = ? WHERE name = 'epoch'", (epoch,))
+            self.writer.execute("COMMIT")
 
     def close(self) -> None:
         """Let go of the file; the last one to do so empties the write-ahead log into it."""
         self.reader.close()
+        leave(self.writer, self.busy_timeout)
         self.writer.close()
 
 
@@ -76,6 +88,8 @@ def open_database(
     pause: Callable[[float], None],
     refuse_network: bool,
     mounts: Path = MOUNT_TABLE,
+    boot: str = "",
+    restored: bool = False,
 ) -> Database:
     """Open the journal, creating it where there is none. Blocks: call it in a thread.
 
@@ -86,6 +100,8 @@ def open_database(
         pause: Sleeps that many seconds.
         refuse_network: Whether a network file system is an error.
         mounts: Table that tells what lies where.
+        boot: Name of the time since the machine was started; empty: not known.
+        restored: Whether the file is a backup: it gets a new epoch.
 
     Raises:
         ConfigurationError: The file cannot be a journal; it was not touched.
@@ -100,7 +116,7 @@ def open_database(
             filesystem=kind,
         )
     try:
-        return _open(path, busy_timeout, new_id, pause)
+        return _open(path, busy_timeout, new_id, pause, boot, restored=restored)
     except sqlite3.Error as error:
         problem = _OUR_FAULT.get(result_code(error))
         if problem is not None:
@@ -109,7 +125,13 @@ def open_database(
 
 
 def _open(
-    path: Path, busy_timeout: float, new_id: NewId, pause: Callable[[float], None]
+    path: Path,
+    busy_timeout: float,
+    new_id: NewId,
+    pause: Callable[[float], None],
+    boot: str,
+    *,
+    restored: bool,
 ) -> Database:
     with ExitStack() as undo:
         writer = connect(path, busy_timeout)
@@ -118,7 +140,7 @@ def _open(
         _use_wal(writer, path, busy_timeout, pause)
         _set_up_writer(writer)
         writer.execute(f"PRAGMA busy_timeout = {round(busy_timeout * 1000)}")
-        epoch = _ensure_schema(writer, path, new_id)
+        epoch = _ensure_schema(writer, path, new_id, boot, restored=restored)
         reader = connect(path, busy_timeout)
         undo.callback(reader.close)
         reader.execute("PRAGMA query_only = ON")
@@ -127,7 +149,7 @@ def _open(
         for connection in (writer, reader):
             connection.execute("PRAGMA busy_timeout = 0")
         undo.pop_all()
-    return Database(writer, reader, path, epoch)
+    return Database(writer, reader, path, epoch, busy_timeout)
 
 
 def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
@@ -204,14 +226,20 @@ def _set_up_writer(connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA {setting}")
 
 
-def _ensure_schema(connection: sqlite3.Connection, path: Path, new_id: NewId) -> str:
+def _ensure_schema(
+    connection: sqlite3.Connection, path: Path, new_id: NewId, boot: str, *, restored: bool
+) -> str:
+    connection.execute("PRAGMA synchronous = FULL")
     with rolled_back_on_error(connection):
         connection.execute("BEGIN IMMEDIATE")
         if not _is_ours(connection, path):
             _create(connection, new_id())
-        row = connection.execute("SELECT value FROM zx_meta WHERE name = 'epoch'").fetchone()
+        epoch = enter(connection, boot, new_id)
+        if restored:
+            epoch = begin_anew(connection, new_id)
         connection.execute("COMMIT")
-    return str(row[0])
+    connection.execute("PRAGMA synchronous = NORMAL")
+    return epoch
 
 
 def _create(connection: sqlite3.Connection, epoch: str) -> None:
