@@ -6,6 +6,7 @@ import argparse
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from ..config import Settings, load_settings
 from ..engine.clock import SystemClock
@@ -14,6 +15,17 @@ from ..engine.offers import Offers
 from ..engine.reconciler import Reconciler
 from ..interfaces.store import ExecutionStore
 from .composition import Parts, fee_policies, journal_of, open_sqlite
+
+
+def _path(options: argparse.Namespace) -> Path:
+    return journal_of(load_settings(vars(options), os.environ, options.config))
+
+
+async def begin_anew(options: argparse.Namespace) -> None:
+    """Give the journal a new epoch: whoever watched it may have seen events it lacks."""
+    from ..stores.sqlite import SqliteStore
+
+    await (await SqliteStore.open(_path(options), restored=True)).aclose()
 
 
 @asynccontextmanager
@@ -25,8 +37,7 @@ async def open_journal(options: argparse.Namespace) -> AsyncIterator[ExecutionSt
     Raises:
         ConfigurationError: There is none.
     """
-    path = journal_of(load_settings(vars(options), os.environ, options.config))
-    async with open_sqlite(path) as store:
+    async with open_sqlite(_path(options)) as store:
         yield store
 
 

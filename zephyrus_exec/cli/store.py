@@ -7,7 +7,7 @@ import argparse
 from ..engine.clock import SystemClock
 from ..engine.restore import declare_restored
 from ..model import OPERATOR
-from .journals import open_journal
+from .journals import begin_anew, open_journal
 from .output import note, print_json
 
 
@@ -17,6 +17,7 @@ async def restored_command(options: argparse.Namespace) -> int:
         done = await declare_restored(
             store, SystemClock(), principal=OPERATOR, reason=options.reason
         )
+    await begin_anew(options)
     if options.json:
         print_json(
             {

@@ -81,7 +81,7 @@ class SqliteStore(ExecutionStore):
             boot_id: Names the time since the machine was started; empty: not known. Where it
                 changed while somebody had the file open, the journal gets a new epoch.
             restored: True: the file is a restored backup, so it gets a new epoch. That alone
-                protects no account: see `zephyrus store restored`.
+                protects no account: see `zephyrus-exec store restored`.
 
         Raises:
             ConfigurationError: The file cannot be a journal: read-only, another program's, on a
@@ -115,28 +115,6 @@ class SqliteStore(ExecutionStore):
         )
         reader = Reader(database.reader, place, busy_timeout=busy_timeout)
         return cls(database, thread, committer, reader)
-
-    @classmethod
-    async def restored(cls, path: str | os.PathLike[str], *, new_id: NewId = _random_id) -> str:
-        """Give a restored file another epoch, so that its watchers know that events may be lost.
-
-        Args:
-            path: The file; nobody has it open.
-            new_id: Gives the epoch.
-
-        Returns:
-            The new epoch.
-
-        Raises:
-            ConfigurationError, StoreTooNew, StoreUnavailable: As `open` does.
-        """
-        store = await cls.open(path)
-        try:
-            epoch = new_id()
-            await store._loop.run_in_executor(store._thread, store._database.renew_epoch, epoch)
-        finally:
-            await store.aclose()
-        return epoch
 
     async def commit(
         self, writes: Sequence[Write], *, expect: Sequence[Expect] = (), durable: bool = False

@@ -65,14 +65,6 @@ class Database:
     busy_timeout: float
     """Seconds to wait for other processes' locks."""
 
-    def renew_epoch(self, epoch: str) -> None:
-        """Give the file another epoch, flushed; stores that are open keep the old one."""
-        with rolled_back_on_error(self.writer):
-            self.writer.execute("PRAGMA synchronous = FULL")
-            self.writer.execute("BEGIN IMMEDIATE")
-            self.writer.execute("UPDATE zx_meta SET value = ? WHERE name = 'epoch'", (epoch,))
-            self.writer.execute("COMMIT")
-
     def close(self) -> None:
         """Let go of the file; the last one to do so empties the write-ahead log into it."""
         self.reader.close()

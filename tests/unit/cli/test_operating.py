@@ -43,6 +43,12 @@ async def write(file: Path, state: EffectState, status: LaneStatus) -> list[str]
     return [record.key for record in records]
 
 
+async def epoch_of(file: Path) -> str:
+    store = await SqliteStore.open(file)
+    await store.aclose()
+    return store.epoch
+
+
 @frozen
 class Said:
     """What a command printed, and its exit code."""
@@ -218,12 +224,14 @@ def test_what_needs_a_chain_says_how_to_name_it(quiet: Journal, arguments: tuple
 
 
 def test_a_restored_journal_is_told_what_follows(quiet: Journal) -> None:
+    before = asyncio.run(epoch_of(quiet.file))
     said = quiet("store", "restored")
     assert (said.code, said.err.strip()) == (
         0,
         f"next: lanes check {KEY}, look at what it shows, then lanes open {KEY}",
     )
     assert "halted: 1 lanes; interrupted: 0 executions" in said.out
+    assert asyncio.run(epoch_of(quiet.file)) != before
     (done,) = quiet("store", "restored", "--json").objects
     assert done == {"lanes": [KEY], "executions": [], "effects": [quiet.effects[1]]}
 
