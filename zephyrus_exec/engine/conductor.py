@@ -134,9 +134,10 @@ class Conductor:
         if execution.ended:
             return
         execution.ended = True
-        ending = _told(execution, ending)
         try:
             await execution.journal.settle()
+            await self._tools.effects.refresh(execution.effects)
+            ending = _told(execution, ending)
             body = completed_body(execution, ending)
             execution.journal.add_encoded(EventKind.COMPLETED, body)
             record = record_of(execution, self._leases.owner, ending, ended_at=self._clock.now())

@@ -195,6 +195,20 @@ class Effects:
             told = await self._begin(teller)
         return await asyncio.shield(told)
 
+    async def refresh(self, effects: dict[str, Effect]) -> None:
+        """Replace every effect that may have changed since by what the store has of it now.
+
+        Waits while the store cannot be read.
+
+        Args:
+            effects: By key.
+        """
+        for key in [key for key, effect in effects.items() if not effect.closed]:
+            get = partial(self._store.get, EFFECT, key)
+            record = await patiently(self._clock, get)
+            if record is not None:
+                effects[key] = Effect.of(record)
+
     async def _existing(self, teller: _Teller) -> asyncio.Future[Effect] | None:
         """Watch the effect if it has its slot; null: it has none."""
         intent = teller.intent

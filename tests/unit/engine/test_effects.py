@@ -15,7 +15,7 @@ from zephyrus_exec.interfaces.chain import Fees
 from zephyrus_exec.interfaces.planner import Plan
 from zephyrus_exec.interfaces.runner import RunContext
 from zephyrus_exec.interfaces.signer import Signer
-from zephyrus_exec.interfaces.store import ExecutionStore, Put
+from zephyrus_exec.interfaces.store import Delete, ExecutionStore, Put
 from zephyrus_exec.model import Action, ActionResult, Json, OnFailure
 from zephyrus_exec.testing.chain import GWEI, ModelChain, ModelSigner
 from zephyrus_exec.testing.faulty_store import Fault, FaultyStore
@@ -180,7 +180,8 @@ async def test_two_processes_with_one_signer_never_use_a_nonce_twice(enter: Ente
     submitted = [(engine, await engine.submit("a")) for engine in engines for _ in range(10)]
     for engine, execution_id in submitted:
         await until(world, engine.result(execution_id))
-        assert (await world.ended(execution_id))["effects"]["mined"] == 2
+        counts = (await world.ended(execution_id))["effects"]
+        assert counts["mined"] + counts["finalized"] == 2
     all_effects = [Effect.of(r) for r in await world.inner.scan(EFFECT, limit=1000)]
     assert sorted(effect.nonce for effect in all_effects) == list(range(40))
     sent = [world.chain.decode(raw).nonce for raw in world.chain.broadcasts]
@@ -489,6 +490,49 @@ async def test_an_effect_counts_once_it_is_as_deep_as_was_asked(enter: Enter) ->
         world.chain.mine()
     await until(world, engine.result(execution_id))
     assert (await world.ended(execution_id))["effects"]["mined"] == 1
+
+
+async def test_an_ended_execution_counts_its_effects_as_they_stand_at_that_moment(
+    enter: Enter,
+) -> None:
+    """The first is final when the last action ends; the second was taken back by a reorg."""
+    world = World(chain_agent(runner=runner_agent("slow").runner))
+    world.chain.automine = False
+    told: list[bool] = []
+
+    async def act(context: RunContext, blocks: int) -> None:
+        call = asyncio.ensure_future(context.invoke(Action("set")))
+        await settle(40)
+        world.chain.mine(blocks)
+        told.append((await call).success)
+
+    async def slow(context: RunContext) -> Json:
+        await act(context, 9)
+        await act(context, 1)
+        world.chain.ledger.reorg(1, keep=False)
+        await context.action("wait", lambda: wait(world))
+        return None
+
+    async def wait(world: World) -> Json:
+        await world.clock.sleep_until(world.clock.now() + 60)
+        return None
+
+    body = await execute(enter, world, runners={"slow": slow})
+    assert told == [True, True]
+    assert (body["effects"]["finalized"], body["effects"]["pending"]) == (1, 1)
+
+
+async def test_an_effect_that_the_store_lost_counts_as_it_was_known(enter: Enter) -> None:
+    world = World(chain_agent(runner=runner_agent("forget").runner))
+
+    async def forget(context: RunContext) -> Json:
+        await context.invoke(Action("set"))
+        [record] = await world.inner.scan(EFFECT)
+        await world.inner.commit([Delete(EFFECT, record.key, record.version)])
+        return None
+
+    body = await execute(enter, world, runners={"forget": forget})
+    assert body["effects"]["mined"] == 1
 
 
 # --- cancelling ----------------------------------------------------------------------------------
