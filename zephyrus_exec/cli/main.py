@@ -28,7 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Without the program's name; null: the process's own.
 
     Returns:
-        0: it succeeded. 1: the execution failed. 2: usage, configuration or connection.
+        0: it succeeded. 1: the execution failed. 2: usage, configuration or
+        connection, or an operation that was refused.
     """
     options = build_parser().parse_args(arguments)
     command: Command = options.command

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from attrs import evolve, frozen
 
 from ..errors import ExecutionInterrupted, OperationRefused
@@ -15,7 +13,7 @@ from .journal import EXECUTION
 from .lanes import RESTORED
 from .leases import OWNER
 from .listing import read_all, scan_all
-from .records import EFFECT, IN_FLIGHT, LANE, MINED, Effect, Lane, LaneStatus
+from .records import EFFECT, LANE, Effect, Lane, LaneStatus, mined_in, open_in
 from .takeover import end_as_interrupted
 
 
@@ -74,14 +72,10 @@ async def _check_unused(store: ExecutionStore, clock: Clock) -> None:
             )
 
 
-async def _under_way(store: ExecutionStore, lane: str) -> Sequence[Record]:
+async def _under_way(store: ExecutionStore, lane: str) -> list[Record]:
     """Return the records of effects whose nonces something missing may use."""
-    records = []
-    for record in await scan_all(store, EFFECT):
-        effect = Effect.of(record)
-        if effect.lane == lane and effect.state in IN_FLIGHT | MINED:
-            records.append(record)
-    return records
+    groups = open_in(lane), mined_in(lane)
+    return [one for group in groups for one in await scan_all(store, EFFECT, group=group)]
 
 
 async def _mark(store: ExecutionStore, clock: Clock, record: Record) -> str:
