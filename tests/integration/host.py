@@ -4,7 +4,8 @@ Prints `ws://HOST:PORT` on stdout once it serves. Its agents need no chain:
 
 - `noop` does nothing;
 - `steady` emits `progress` events, a hundredth of a second apart, until it is ended;
-- `brief` does one action that takes a tenth of a second.
+- `brief` does one action that takes a tenth of a second;
+- `walk` does thirty actions, one after the other, of a twentieth of a second each.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import signal
+from functools import partial
 
 from zephyrus_exec import (
     Agent,
@@ -45,10 +47,21 @@ async def brief(context: RunContext) -> Json:
     return await context.action("work", work)
 
 
+async def walk(context: RunContext) -> Json:
+    for number in range(30):
+        await context.action("step", partial(_step, number), parameters={"number": number})
+    return None
+
+
+async def _step(number: int) -> Json:
+    await asyncio.sleep(0.05)
+    return number
+
+
+RUNNERS = {"noop": noop, "steady": steady, "brief": brief, "walk": walk}
 AGENTS = MemoryRepository(
-    Agent(name, runner=Component(name), max_concurrent=1000) for name in ("noop", "steady", "brief")
+    Agent(name, runner=Component(name), max_concurrent=1000) for name in RUNNERS
 )
-RUNNERS = {"noop": noop, "steady": steady, "brief": brief}
 
 
 async def main() -> None:
@@ -56,6 +69,7 @@ async def main() -> None:
     parser.add_argument("--store", required=True)
     parser.add_argument("--lease", type=float, default=20.0)
     parser.add_argument("--drain", type=float, default=5.0)
+    parser.add_argument("--without", help="a runner that this process does not have")
     options = parser.parse_args()
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
@@ -64,7 +78,7 @@ async def main() -> None:
         agents=AGENTS,
         contracts=AGENTS,
         store=store,
-        runners=RUNNERS,
+        runners={name: each for name, each in RUNNERS.items() if name != options.without},
         lease_duration=options.lease,
     )
     async with serve(engine, host="127.0.0.1", port=0, drain_timeout=options.drain) as service:

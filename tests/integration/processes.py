@@ -37,10 +37,10 @@ class ServerProcess:
 
 @asynccontextmanager
 async def host(
-    store: Path, *, lease: float = 20.0, drain: float = 5.0
+    store: Path, *, lease: float = 20.0, drain: float = 5.0, without: str = ""
 ) -> AsyncIterator[ServerProcess]:
     """Run `tests.integration.host` on this store; it is killed on leaving if it still runs."""
-    arguments = ("-m", "tests.integration.host", "--store", str(store))
+    arguments = ("-m", "tests.integration.host", "--store", str(store), "--without", without)
     async with server(*arguments, "--lease", str(lease), "--drain", str(drain)) as running:
         yield running
 
