@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import math
+from collections.abc import Callable
 
-from ..conversion import dumps, quote
-from ..errors import CommitUnknown, ExecutionCancelled, Overloaded, StoreUnavailable
-from ..model import EventKind, Outcome
+from ..conversion import as_json, dumps, quote
+from ..errors import (
+    AgentStopped,
+    CommitUnknown,
+    ExecutionCancelled,
+    InvalidValue,
+    Overloaded,
+    StoreUnavailable,
+)
+from ..interfaces.clock import Clock, NewId
+from ..interfaces.repositories import AgentRepository, ContractRepository
+from ..model import Agent, AgentStatus, Contract, EventKind, Json, Outcome, Principal
 from .conductor import Conductor
 from .execution import Ending, RunningExecution, add_started, record_of
+from .journal import Journal
 from .leases import Leases
 from .roster import Roster
 from .snapshots import Snapshots
@@ -27,26 +39,84 @@ class Acceptance:
     """Journals new executions; only then do they exist.
 
     Args:
+        agents: Where agents come from.
+        contracts: Where contracts come from.
+        clock: The time.
+        new_id: Makes their ids.
         roster: Where they enter.
         conductor: Runs those that are accepted.
         leases: Nothing is accepted without a lease.
         snapshots: What their agents are.
+        journal: Makes the writer of a journal.
+        check_open: Raises where nothing is accepted now.
+        max_duration: Seconds an execution may take.
     """
 
     def __init__(
-        self, roster: Roster, *, conductor: Conductor, leases: Leases, snapshots: Snapshots
+        self,
+        agents: AgentRepository,
+        contracts: ContractRepository,
+        clock: Clock,
+        new_id: NewId,
+        *,
+        roster: Roster,
+        conductor: Conductor,
+        leases: Leases,
+        snapshots: Snapshots,
+        journal: Callable[[str], Journal],
+        check_open: Callable[[], None],
+        max_duration: float,
     ) -> None:
+        self._agents = agents
+        self._contracts = contracts
+        self._clock = clock
+        self._new_id = new_id
         self._roster = roster
         self._conductor = conductor
         self._leases = leases
         self._snapshots = snapshots
+        self._journal = journal
+        self._check_open = check_open
+        self._max_duration = max_duration
 
-    async def accept(self, execution: RunningExecution) -> None:
-        """Accept a new execution; it is journaled on return, and runs when it is its turn.
+    async def submit(
+        self, agent_id: str, *, principal: Principal, given: Json, deadline: float | None
+    ) -> str:
+        """Return the id of an accepted execution, as `ExecutionEngine.submit` promises."""
+        self._check_open()
+        agent, contract = await self._look_up(agent_id)
+        self._check_open()
+        while (running := self._roster.to_join(agent)) is not None:
+            await self._roster.decided(running)
+            if running.accepted and running.cause is None:
+                return running.id
+            self._check_open()
+        if deadline is not None and not math.isfinite(deadline):
+            raise InvalidValue.at("$.deadline", f"is {deadline}", "give seconds since the epoch")
+        now = self._clock.now()
+        latest = now + self._max_duration
+        execution = RunningExecution(
+            id=(execution_id := self._new_id()),
+            snapshot=self._snapshots.take(agent, contract),
+            principal=principal,
+            input=None if given is None else as_json(given),
+            deadline=latest if deadline is None else min(deadline, latest),
+            created_at=now,
+            journal=self._journal(execution_id),
+            done=asyncio.get_running_loop().create_future(),
+        )
+        await self._accept(execution)
+        return execution_id
 
-        Raises:
-            Overloaded: Too much waits already, or the journal cannot be written.
-        """
+    async def _look_up(self, agent_id: str) -> tuple[Agent, Contract | None]:
+        agent = await self._agents.get_agent(agent_id)
+        if agent.status is AgentStatus.STOPPED:
+            raise AgentStopped(f"agent {agent_id} is stopped", agent_id=agent_id)
+        if agent.contract_id is None:
+            return agent, None
+        return agent, await self._contracts.get_contract(agent.contract_id)
+
+    async def _accept(self, execution: RunningExecution) -> None:
         self._roster.enter(execution, self._conductor.turn_came)
         snapshot = execution.snapshot
         keep = () if self._snapshots.is_stored(snapshot) else (snapshot.keep,)

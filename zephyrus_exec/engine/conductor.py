@@ -20,7 +20,8 @@ from ..errors import (
 from ..interfaces.clock import Clock, NewId
 from ..interfaces.runner import Runner
 from ..model import ActionResult, EventKind, Outcome
-from .context import ExecutionContext, Tools
+from .calls import Tools
+from .context import ExecutionContext
 from .deadlines import Deadlines
 from .execution import SUCCEEDED, Ending, RunningExecution, add_started, completed_body, record_of
 from .leases import Leases

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import math
 from collections.abc import AsyncGenerator, Mapping
 from types import TracebackType
 from typing import Self
 
-from ..conversion import as_json
 from ..errors import (
-    AgentStopped,
-    Draining,
-    ExecutionInterrupted,
-    InvalidValue,
-    NotRunning,
     StoreFenced,
 )
 from ..interfaces.chain import Chain
@@ -28,23 +20,21 @@ from ..interfaces.store import ExecutionStore
 from ..model import (
     ANONYMOUS,
     Agent,
-    AgentStatus,
     Event,
     EventKind,
     Execution,
     Json,
-    Outcome,
     Principal,
 )
 from .acceptance import Acceptance
 from .admission import Admission
-from .clock import SystemClock, new_id, wait_until
+from .calls import Tools
+from .clock import SystemClock, new_id
 from .conductor import Conductor
-from .context import Tools
 from .cycle import CycleRunner
 from .deadlines import Deadlines
 from .effects import Effects
-from .execution import Ending, RunningExecution, cancelled_by
+from .execution import cancelled_by
 from .fees import FeePolicy
 from .funds import Funds, LowBalance
 from .health import Health, examine
@@ -53,6 +43,7 @@ from .invoker import Invoker
 from .journal import Journal
 from .lanes import Lanes
 from .leases import Leases
+from .lifecycle import Lifecycle
 from .listing import list_executions, load_execution
 from .neighbours import Neighbours
 from .offers import Offers
@@ -62,22 +53,12 @@ from .retention import Retention
 from .roster import Roster
 from .snapshots import Snapshots
 from .takeover import TakeOver
-from .tasks import spawn
 from .wakeups import Wakeups
 from .watching import Watching
 
 _log = logging.getLogger(__name__)
 
 _KEPT_IN_MEMORY = 1000
-
-_SHUT_DOWN = Ending(
-    Outcome.INTERRUPTED,
-    ExecutionInterrupted(
-        "the service was shut down before it was done; look at what was already done "
-        "before asking for it again",
-        reason="shutdown",
-    ),
-)
 
 
 class ExecutionEngine:
@@ -141,8 +122,6 @@ class ExecutionEngine:
         self.chains = dict(chains or {})
         self.signers = dict(signers or {})
         self.clock = clock or SystemClock()
-        self._new_id = new_id
-        self._max_duration = max_duration
         self._runners: dict[str, Runner] = {
             "cycle": CycleRunner(planners or {}, planner_timeout=planner_timeout),
             **(runners or {}),
@@ -186,12 +165,6 @@ class ExecutionEngine:
             clock=self.clock,
             new_id=new_id,
         )
-        self._acceptance = Acceptance(
-            self._roster,
-            conductor=self._conductor,
-            leases=self._leases,
-            snapshots=self._snapshots,
-        )
         self._watching = Watching(
             store, self.clock, self._roster, self._wakeups, store_grace=store_grace
         )
@@ -205,10 +178,37 @@ class ExecutionEngine:
             conductor=self._conductor,
             ended=self._wakeups.wake,
         )
-        self._background: list[asyncio.Task[None]] = []
-        self._looking: asyncio.Task[None] | None = None
-        self._started = False
-        self._draining = False
+        self._life = Lifecycle(
+            self.clock,
+            {
+                "deadlines": self._deadlines.run,
+                "leases": self._leases.run,
+                "reconciler": self._reconciler.run,
+                "funds": self._funds.run,
+            },
+            durable=store.durable,
+            tools=self._tools,
+            roster=self._roster,
+            conductor=self._conductor,
+            leases=self._leases,
+            reconciler=self._reconciler,
+            takeover=self._takeover,
+            watching=self._watching,
+        )
+
+        self._acceptance = Acceptance(
+            agents,
+            contracts,
+            self.clock,
+            new_id,
+            roster=self._roster,
+            conductor=self._conductor,
+            leases=self._leases,
+            snapshots=self._snapshots,
+            journal=self._journal,
+            check_open=self._life.check_open,
+            max_duration=max_duration,
+        )
 
     # --- life ------------------------------------------------------------------------------------
 
@@ -220,17 +220,7 @@ class ExecutionEngine:
         Raises:
             StoreError: The store cannot be used.
         """
-        await self._leases.renew()
-        await self._reconciler.start()
-        self._background = [
-            spawn(self._deadlines.run(), "zephyrus deadlines"),
-            spawn(self._leases.run(), "zephyrus leases"),
-            spawn(self._reconciler.run(), "zephyrus reconciler"),
-            spawn(self._funds.run(), "zephyrus funds"),
-        ]
-        self._started = True
-        await self._takeover.look()
-        self._looking = spawn(self._takeover.run(), "zephyrus take-over")
+        await self._life.start()
 
     async def drain(self, *, timeout: float | None = None) -> bool:  # noqa: ASYNC109
         """Take no new work and wait for what runs and waits.
@@ -241,17 +231,7 @@ class ExecutionEngine:
         Returns:
             Whether everything ended in time.
         """
-        self._draining = True
-        await self._stop_looking()
-        if timeout is None:
-            await self._roster.idle.wait()
-            return True
-        idle = asyncio.ensure_future(self._roster.idle.wait())
-        try:
-            await wait_until(self.clock, self.clock.now() + timeout, idle)
-        finally:
-            idle.cancel()
-        return self._roster.idle.is_set()
+        return await self._life.drain(timeout)
 
     async def aclose(self, *, settle_timeout: float | None = None) -> None:
         """Let go of everything. May be called twice.
@@ -265,41 +245,7 @@ class ExecutionEngine:
             settle_timeout: Seconds to wait for transactions that were signed, instead of the
                 engine's own; what is not mined by then is told as pending.
         """
-        self._draining = True
-        if not self._started:
-            return
-        self._started = False
-        if settle_timeout is not None:
-            self._tools.settle_timeout = min(settle_timeout, self._tools.settle_timeout)
-        await self._stop_looking()
-        self._let_go()
-        all_left = await self.drain(timeout=3 * self._tools.settle_timeout)
-        for task in self._background:
-            task.cancel()
-        await asyncio.gather(*self._background, return_exceptions=True)
-        await self._reconciler.aclose()
-        if all_left:
-            await self._leases.release()
-        else:
-            _log.error(
-                "%d executions do not stop, or could not be journaled as ended; whoever opens the "
-                "store next goes on with them",
-                len(self._roster),
-            )
-            self._conductor.leave_behind()
-
-    def _let_go(self) -> None:
-        for execution in list(self._roster.executions.values()):
-            if self.store.durable:
-                self._conductor.release(execution)
-            else:
-                self._conductor.end_early(execution, _SHUT_DOWN)
-        self._watching.close()
-
-    async def _stop_looking(self) -> None:
-        if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.wait({self._looking})
+        await self._life.aclose(settle_timeout)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -316,14 +262,14 @@ class ExecutionEngine:
     @property
     def running(self) -> bool:
         """Whether it was started and not closed yet."""
-        return self._started
+        return self._life.started
 
     async def health(self) -> Health:
         """Return whether it would take work, and which agents' work would fail."""
         return await examine(
             self.store,
             self.chains,
-            draining=self._draining,
+            draining=self._life.draining,
             running=self._roster.admission.running,
             queued=self._roster.admission.queued,
             low=self._funds.low,
@@ -376,37 +322,9 @@ class ExecutionEngine:
             Draining: The engine is shutting down.
             InvalidValue: The input is no JSON, or the deadline is no time.
         """
-        self._check_open()
-        agent = await self.agents.get_agent(agent_id)
-        if agent.status is AgentStatus.STOPPED:
-            raise AgentStopped(f"agent {agent_id} is stopped", agent_id=agent_id)
-        contract = (
-            await self.contracts.get_contract(agent.contract_id)
-            if agent.contract_id is not None
-            else None
+        return await self._acceptance.submit(
+            agent_id, principal=principal, given=input, deadline=deadline
         )
-        self._check_open()
-        while (running := self._roster.to_join(agent)) is not None:
-            await self._roster.decided(running)
-            if running.accepted and running.cause is None:
-                return running.id
-            self._check_open()
-        if deadline is not None and not math.isfinite(deadline):
-            raise InvalidValue.at("$.deadline", f"is {deadline}", "give seconds since the epoch")
-        now = self.clock.now()
-        latest = now + self._max_duration
-        execution = RunningExecution(
-            id=(execution_id := self._new_id()),
-            snapshot=self._snapshots.take(agent, contract),
-            principal=principal,
-            input=None if input is None else as_json(input),
-            deadline=latest if deadline is None else min(deadline, latest),
-            created_at=now,
-            journal=self._journal(execution_id),
-            done=asyncio.get_running_loop().create_future(),
-        )
-        await self._acceptance.accept(execution)
-        return execution_id
 
     def _journal(self, execution_id: str, seq: int = 0, version: int = 0) -> Journal:
         return Journal(
@@ -418,12 +336,6 @@ class ExecutionEngine:
             seq=seq,
             version=version,
         )
-
-    def _check_open(self) -> None:
-        if self._draining:
-            raise Draining("the service is shutting down and takes no new work")
-        if not self._started:
-            raise NotRunning("the engine is not running; use `async with engine`")
 
     # --- watch and steer -------------------------------------------------------------------------
 

@@ -721,7 +721,7 @@ async def test_finished_calls_are_not_made_again_and_their_blocks_are_remembered
         assert first.success
         read = await context.invoke(Action("get"))
         asked.append(read.block_number)
-        assert context._min_block == first.block_number  # type: ignore[attr-defined]
+        assert context._steps.min_block == first.block_number  # type: ignore[attr-defined]
 
     world, body = await chain_resumed(enter, in_order(invoking("set"), forever), then)
     assert body["outcome"] == "succeeded"

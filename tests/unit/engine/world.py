@@ -186,7 +186,7 @@ async def die(engine: ExecutionEngine, store: FaultyStore) -> None:
     """End the engine as a process ends that is killed: nothing of it reaches the store."""
     store.cut()
     running = [execution.task for execution in engine._roster.executions.values()]
-    for task in (*engine._background, engine._looking, *engine._reconciler._tasks, *running):
+    for task in (*engine._life.tasks, engine._life.looking, *engine._reconciler._tasks, *running):
         if task is not None:
             task.cancel()
     await settle()
