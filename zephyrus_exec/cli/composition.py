@@ -142,11 +142,11 @@ def journal_of(settings: Settings) -> Path:
 
 
 @asynccontextmanager
-async def open_sqlite(path: Path) -> AsyncIterator[ExecutionStore]:
-    """Open a SQLite journal, and close it on leaving."""
+async def open_sqlite(path: Path, *, restored: bool = False) -> AsyncIterator[ExecutionStore]:
+    """Open a SQLite journal, and close it on leaving; a restored one gets a new epoch."""
     from ..stores.sqlite import SqliteStore
 
-    store = await SqliteStore.open(path)
+    store = await SqliteStore.open(path, restored=restored)
     try:
         yield store
     finally:
