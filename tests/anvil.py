@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import shutil
+import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +24,8 @@ REPOSITORY = ROOT.parent
 _LISTENING = re.compile(r"Listening on 127\.0\.0\.1:(\d+)")
 _START_TIMEOUT = 20.0
 """Seconds."""
+
+_PR_SET_PDEATHSIG = 1
 
 CHAIN_ID = 31337
 KEYS = (
@@ -70,12 +75,18 @@ def running_anvil(*options: str) -> Iterator[Anvil]:
             [binary, "--port", "0", "--chain-id", str(CHAIN_ID), *options],
             stdout=output,
             stderr=subprocess.STDOUT,
+            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
         )
         try:
             yield Anvil(f"http://127.0.0.1:{_port(process, Path(output.name))}", CHAIN_ID)
         finally:
             process.terminate()
             process.wait(timeout=10)
+
+
+def _end_with_parent() -> None:
+    """Have this process ended when its parent is killed and cannot do it."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _port(process: subprocess.Popen[bytes], output: Path) -> int:
