@@ -152,7 +152,16 @@ class ExecutionEngine:
             [signer.address for signer in self.signers.values()],
             factor=low_balance_factor,
         )
-        self._leases = Leases(store, self.clock, new_id, duration=lease_duration)
+        self._watching = Watching(
+            store, self.clock, self._roster, self._wakeups, store_grace=store_grace
+        )
+        self._leases = Leases(
+            store,
+            self.clock,
+            new_id,
+            duration=lease_duration,
+            failing=self._watching.failing,
+        )
         if keep_ended is None and not store.durable:
             keep_ended = _KEPT_IN_MEMORY
         self._conductor = Conductor(
@@ -164,9 +173,6 @@ class ExecutionEngine:
             retention=Retention(store, keep=keep_ended),
             clock=self.clock,
             new_id=new_id,
-        )
-        self._watching = Watching(
-            store, self.clock, self._roster, self._wakeups, store_grace=store_grace
         )
         self._takeover = TakeOver(
             store,

@@ -32,15 +32,23 @@ class Leases:
         clock: The time.
         new_id: Makes the ids of owners.
         duration: Seconds a lease lasts.
+        failing: Called with since when, again and again, while the store does not renew it.
     """
 
     def __init__(
-        self, store: ExecutionStore, clock: Clock, new_id: NewId, *, duration: float
+        self,
+        store: ExecutionStore,
+        clock: Clock,
+        new_id: NewId,
+        *,
+        duration: float,
+        failing: Callable[[float], None],
     ) -> None:
         self._store = store
         self._clock = clock
         self._new_id = new_id
         self._duration = duration
+        self._failing = failing
         self.renew_every = duration / 4
         """Seconds between renewals."""
         self.owner = new_id()
@@ -82,12 +90,17 @@ class Leases:
 
     async def run(self) -> None:
         """Renew until cancelled."""
+        since: float | None = None
         while True:
-            await self._clock.sleep_until(self._clock.now() + self.renew_every)
+            pause = self.renew_every if since is None else self.renew_every / 10
+            await self._clock.sleep_until(self._clock.now() + pause)
             try:
                 await self.renew()
+                since = None
             except ZephyrusError as error:
                 _log.warning("the lease could not be renewed: %s", error)
+                since = self._clock.now() if since is None else since
+                self._failing(since)
 
     async def renew(self) -> None:
         """Have a lease that lasts from now.

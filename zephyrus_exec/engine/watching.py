@@ -56,6 +56,11 @@ class Watching:
         if self._clock.now() - since >= self._store_grace:
             self._stalls.wake(execution_id)
 
+    def failing(self, since: float) -> None:
+        """Hear that nothing could be written since then: then every execution waits for it."""
+        if self._clock.now() - since >= self._store_grace:
+            self._stalls.wake_all()
+
     def close(self) -> None:
         """Wait for nothing any more: whoever watches what has not ended is told so."""
         self.closed = True

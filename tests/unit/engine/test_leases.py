@@ -160,12 +160,12 @@ async def test_a_lease_that_cannot_be_renewed_for_a_while_is_renewed_later(
     assert record.due > world.clock.now() + 15
 
 
-async def test_a_renewal_of_unknown_result_is_repeated(enter: Enter) -> None:
+async def test_a_renewal_of_unknown_result_is_repeated_soon(enter: Enter) -> None:
     world = World()
     store = world.faulty()
     await enter(world.engine(store))
     store.fail(Fault.UNKNOWN_WRITTEN)
-    await world.clock.advance(11)
+    await world.clock.advance(6)
     [record] = (await owners(world)).values()
     assert (record.key, record.version) == ("e1-1", 3)
     assert record.due is not None
