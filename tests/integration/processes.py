@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -37,11 +38,18 @@ class ServerProcess:
 
 @asynccontextmanager
 async def host(
-    store: Path, *, lease: float = 20.0, drain: float = 5.0, without: str = ""
+    store: Path,
+    *,
+    lease: float = 20.0,
+    drain: float = 5.0,
+    without: str = "",
+    env: Mapping[str, str] | None = None,
 ) -> AsyncIterator[ServerProcess]:
     """Run `tests.integration.host` on this store; it is killed on leaving if it still runs."""
-    arguments = ("-m", "tests.integration.host", "--store", str(store), "--without", without)
-    async with server(*arguments, "--lease", str(lease), "--drain", str(drain)) as running:
+    arguments: tuple[str, ...] = ("-m", "tests.integration.host", "--store", str(store))
+    arguments += ("--without", without)
+    arguments += ("--lease", str(lease), "--drain", str(drain))
+    async with server(*arguments, env={**os.environ, **(env or {})}) as running:
         yield running
 
 
