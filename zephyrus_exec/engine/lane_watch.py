@@ -70,6 +70,9 @@ class Tracked:
     """When its bytes were offered last, seconds since the epoch."""
     told: asyncio.Future[Effect] = field(factory=lambda: asyncio.get_running_loop().create_future())
     """Resolves once there is something to tell."""
+    flushed: bool = False
+    """Whether its attempts are known to be on the medium; what was read from the store may not be:
+    its writer may have died between its commit and the flush."""
     taken: bool = False
     """Whether a node took the bytes."""
     sent_block: int = 0
@@ -134,11 +137,12 @@ class LaneWatch:
 
     # --- from outside
 
-    def track(self, effect: Effect, version: int, *, sent_at: float) -> Tracked:
+    def track(self, effect: Effect, version: int, *, sent_at: float, flushed: bool) -> Tracked:
         """Look after an effect; one that is looked after already goes on as it was."""
         tracked = self.slots.get(effect.nonce)
         if tracked is None:
-            tracked = self.slots[effect.nonce] = Tracked(effect, version, sent_at)
+            tracked = Tracked(effect, version, sent_at, flushed=flushed)
+            self.slots[effect.nonce] = tracked
             self._tell(tracked)
             self.news.set()
         return tracked
@@ -346,7 +350,9 @@ class LaneWatch:
             _log.error("effect %s is not in the store any more", one.effect.key)
             self.slots.pop(one.effect.nonce, None)
         else:
-            self._now_is(one, Stored(Effect.of(record), record.version))
+            stored = Effect.of(record)
+            one.flushed = one.flushed and stored.attempts == one.effect.attempts
+            self._now_is(one, Stored(stored, record.version))
 
     def _now_is(self, one: Tracked, stored: Stored) -> None:
         was, one.effect, one.version = one.effect, stored.effect, stored.version
@@ -413,10 +419,19 @@ class LaneWatch:
         return quiet >= patience and seen.block.number >= one.sent_block + _BLOCKS_UNTIL_DROPPED
 
     async def _resend(self, one: Tracked, seen: Lookup) -> None:
+        if not one.flushed:
+            await self._flush()
         one.sent_at = self._clock.now()
         one.sent_block = seen.block.number
         one.resends += 1
         one.taken = await offer_again(one.effect, self._chain)
+
+    async def _flush(self) -> None:
+        """Have everything on the medium that was read from the store."""
+        read = [one for one in self.slots.values() if not one.flushed]
+        await self._store.check()
+        for one in read:
+            one.flushed = True
 
     async def _improve(self, one: Tracked, seen: Lookup) -> None:
         """Offer more, where time and blocks have passed it by; without blocks nothing helps."""
@@ -444,6 +459,7 @@ class LaneWatch:
         again = self._clock.now() + self._offers.policy(one.effect.chain_id).bump_after
         if isinstance(improved, Stored):
             self._now_is(one, improved)
+            one.flushed = True
             one.offered_block = seen.block.number
             await self._resend(one, seen)
         elif improved is not None:

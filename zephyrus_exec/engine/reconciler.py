@@ -73,19 +73,23 @@ class Reconciler:
             except StoreError as error:
                 _log.warning("open effects could not be listed: %s", error)
 
-    def track(self, effect: Effect, version: int, *, sent_at: float) -> asyncio.Future[Effect]:
+    def track(
+        self, effect: Effect, version: int, *, sent_at: float, flushed: bool
+    ) -> asyncio.Future[Effect]:
         """Watch an effect from now on; one that is watched already goes on as it was.
 
         Args:
             effect: As it is committed.
             version: Of its record.
             sent_at: When its bytes were offered last, seconds since the epoch; 0: not by us.
+            flushed: Whether its bytes are known to be on the medium; if not, that is seen to
+                before they are offered.
 
         Returns:
             Resolves to the effect once there is something to tell of it, and that is committed.
             Shared: do not cancel it.
         """
-        tracked = self._watch(effect).track(effect, version, sent_at=sent_at)
+        tracked = self._watch(effect).track(effect, version, sent_at=sent_at, flushed=flushed)
         return tracked.told
 
     def sent(self, effect: Effect, *, taken: bool) -> None:
@@ -118,7 +122,7 @@ class Reconciler:
             for record in await scan_all(self._store, EFFECT, group=group):
                 effect = Effect.of(record)
                 if effect.chain_id in self._chains:
-                    self.track(effect, record.version, sent_at=0.0)
+                    self.track(effect, record.version, sent_at=0.0, flushed=False)
                 else:
                     _log.warning(
                         "effect %s is open on chain %d, which is not configured",
