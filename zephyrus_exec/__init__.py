@@ -37,13 +37,19 @@ if TYPE_CHECKING:
     from .interfaces.chain import Chain
     from .interfaces.clock import Clock
     from .interfaces.planner import Plan, Planner, PlanRequest
-    from .interfaces.repositories import AgentRepository, ContractRepository
+    from .interfaces.repositories import (
+        AgentRepository,
+        ContractRepository,
+        Repository,
+        WritableRepository,
+    )
     from .interfaces.runner import RunContext, Runner
     from .interfaces.signer import Signer
     from .interfaces.store import ExecutionStore
     from .interfaces.transport import Handshake, Listener, Transport
     from .planners.steps import StepsPlanner
     from .repositories.memory import MemoryRepository
+    from .repositories.sqlite import SqliteRepository
     from .service import Service, serve
     from .stores.memory import MemoryStore
     from .stores.sqlite import SqliteStore
@@ -63,13 +69,16 @@ _LAZY = {
     "Plan": "interfaces.planner",
     "PlanRequest": "interfaces.planner",
     "Planner": "interfaces.planner",
+    "Repository": "interfaces.repositories",
     "RunContext": "interfaces.runner",
     "Runner": "interfaces.runner",
     "Service": "service",
     "Signer": "interfaces.signer",
+    "SqliteRepository": "repositories.sqlite",
     "SqliteStore": "stores.sqlite",
     "StepsPlanner": "planners.steps",
     "Transport": "interfaces.transport",
+    "WritableRepository": "interfaces.repositories",
     "serve": "service",
 }
 
@@ -111,14 +120,17 @@ __all__ = [
     "PlanRequest",
     "Planner",
     "Principal",
+    "Repository",
     "Rules",
     "RunContext",
     "Runner",
     "Service",
     "Signer",
+    "SqliteRepository",
     "SqliteStore",
     "StepsPlanner",
     "Transport",
+    "WritableRepository",
     "serve",
 ]
 

@@ -37,13 +37,13 @@ async def listing(repository: MemoryRepository) -> list[str]:
 
 async def test_agents_are_listed_in_the_order_they_came() -> None:
     repository = MemoryRepository([Agent("b"), Agent("a")])
-    repository.put(Agent("c"))
+    await repository.put([Agent("c")])
     assert await listing(repository) == ["b", "a", "c"]
 
 
 async def test_a_replaced_agent_keeps_its_place() -> None:
     repository = MemoryRepository([Agent("b"), Agent("a")])
-    repository.put(Agent("b", name="new"))
+    await repository.put([Agent("b", name="new")])
     assert await listing(repository) == ["new", "a"]
     assert (await repository.get_agent("b")).name == "new"
 
@@ -53,11 +53,11 @@ async def test_a_listing_is_not_disturbed_by_what_comes_meanwhile() -> None:
     seen = []
     async for agent in repository.list_agents():
         seen.append(agent.id)
-        repository.put(Agent(agent.id + "'"))
+        await repository.put([Agent(agent.id + "'")])
     assert seen == ["a", "b"]
 
 
 async def test_a_contract_put_later_is_found() -> None:
     repository = MemoryRepository()
-    repository.put(CONTRACT)
+    await repository.put([CONTRACT])
     assert await repository.get_contract("c") == CONTRACT
