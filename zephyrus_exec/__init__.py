@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from .interfaces.store import ExecutionStore
     from .interfaces.transport import Handshake, Listener, Transport
     from .planners.steps import StepsPlanner
+    from .repositories.files import FilesRepository
     from .repositories.memory import MemoryRepository
     from .repositories.sqlite import SqliteRepository
     from .service import Service, serve
@@ -62,6 +63,7 @@ _LAZY = {
     "CycleRunner": "engine",
     "ExecutionEngine": "engine",
     "ExecutionStore": "interfaces.store",
+    "FilesRepository": "repositories.files",
     "Handshake": "interfaces.transport",
     "Listener": "interfaces.transport",
     "MemoryRepository": "repositories.memory",
@@ -106,6 +108,7 @@ __all__ = [
     "Execution",
     "ExecutionEngine",
     "ExecutionStore",
+    "FilesRepository",
     "FunctionParameter",
     "FunctionType",
     "Handshake",

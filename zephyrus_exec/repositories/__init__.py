@@ -1,6 +1,7 @@
 """Where agents and contracts come from."""
 
+from .files import FilesRepository
 from .memory import MemoryRepository
 from .sqlite import SqliteRepository
 
-__all__ = ["MemoryRepository", "SqliteRepository"]
+__all__ = ["FilesRepository", "MemoryRepository", "SqliteRepository"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from typing import Any, Final, NoReturn, TypeAlias, TypeVar
+from typing import Any, Final, NoReturn, TypeAlias, TypeGuard, TypeVar
 
 from ..conversion import dumps, structure, unstructure
 from ..errors import AgentNotFound, ContractNotFound, InvalidDefinition, InvalidValue
@@ -106,12 +106,27 @@ class Decoder:
             if value.id != name:
                 raise InvalidValue.at("$.id", f"is {value.id!r}", f"write {name!r}")
         except InvalidValue as error:
-            raise unusable(kind, name, where=self._where, **_told(error)) from None
+            raise unusable(kind, name, where=self._where, **told(error)) from None
         return value
 
 
-def _told(error: InvalidValue) -> dict[str, Any]:
-    return {detail: str(error.details[detail]) for detail in ("field", "problem", "remedy")}
+def told(error: InvalidValue, at: str = "$") -> dict[str, Any]:
+    """Return `field`, `problem` and `remedy` of what is wrong in a value.
+
+    Args:
+        error: What is wrong.
+        at: Where the value stands in its file or row.
+    """
+    details = {name: str(error.details[name]) for name in ("field", "problem", "remedy")}
+    return {**details, "field": at + details["field"].removeprefix("$")}
+
+
+def is_text(name: object) -> TypeGuard[str]:
+    """Return whether it is text that UTF-8 can say; no other id can have been stored."""
+    try:
+        return isinstance(name, str) and len(name.encode()) > 0
+    except UnicodeEncodeError:
+        return False
 
 
 def loads(text: str | bytes) -> Json:

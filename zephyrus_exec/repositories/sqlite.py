@@ -14,7 +14,7 @@ from ..errors import InvalidDefinition, RepositoryError, RepositoryUnavailable
 from ..interfaces.repositories import WritableRepository
 from ..model import Agent, Contract
 from . import sqlite_tables as tables
-from .definitions import D, Decoder, encode, kind_of, not_found
+from .definitions import D, Decoder, encode, is_text, kind_of, not_found
 
 _PAGE = 100
 """Rows that a listing reads at once."""
@@ -110,7 +110,7 @@ class SqliteRepository(WritableRepository):
     async def remove(self, *, agents: Iterable[str] = (), contracts: Iterable[str] = ()) -> None:
         """Forget all of these, by id, in one transaction."""
         named = [(Agent, name) for name in agents] + [(Contract, name) for name in contracts]
-        await self._write([tables.remove(kind, name) for kind, name in named if _storable(name)])
+        await self._write([tables.remove(kind, name) for kind, name in named if is_text(name)])
 
     async def aclose(self) -> None:
         """Let go of the file; closing again does nothing."""
@@ -119,7 +119,7 @@ class SqliteRepository(WritableRepository):
             connection.close()
 
     async def _get(self, kind: type[D], name: str) -> D:
-        rows = await self._rows(tables.get(kind, name)) if _storable(name) else []
+        rows = await self._rows(tables.get(kind, name)) if is_text(name) else []
         if not rows:
             raise not_found(kind, name)
         return self._decode(kind, name, rows[0][0])
@@ -175,15 +175,6 @@ def _identity(path: Path) -> _Identity:
             f"{path.name} cannot be reached ({error.strerror}): put it back"
         ) from error
     return status.st_dev, status.st_ino
-
-
-def _storable(name: str) -> bool:
-    """Return whether it is text that UTF-8 can say; nothing else can have been stored."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _absolute(path: str | os.PathLike[str]) -> Path:
