@@ -24,7 +24,7 @@ from zephyrus_exec import errors, model
 from zephyrus_exec.cli.main import build_parser
 from zephyrus_exec.config import Limits
 from zephyrus_exec.config.file import ChainTable, File, SignerTable
-from zephyrus_exec.config.values import SCALARS
+from zephyrus_exec.config.values import SCALARS, flag_of
 from zephyrus_exec.protocol.messages import REQUEST_TYPES
 from zephyrus_exec.protocol.texts_en import ENGLISH
 from zephyrus_exec.protocol.texts_es import SPANISH
@@ -201,6 +201,7 @@ def _file_keys() -> str:
         "host": "Name or address to listen on; `*`: every address.",
         "port": "TCP port; `0`: a free one.",
         "store": "`memory:`, or a SQLite file; a relative path starts from the file's folder.",
+        "agents_from": "Folder, JSON or TOML file, or SQLite database with further agents.",
         "language": "`es` or `en`: the language of the texts that clients get.",
         "drain_timeout": "Seconds that running executions get on a stop.",
         "chains": "Chain id → RPC URL, a list of them, or a table, see below.",
@@ -216,9 +217,16 @@ def _file_keys() -> str:
 def _variables() -> str:
     rows = []
     for setting, (variables, _) in SCALARS.items():
-        flag = "--" + setting.replace("_", "-")
+        flag = flag_of(setting)
         names = ", then ".join(map(_code, variables))
-        rows.append((_code(setting), _code(flag), names, _code(_DEFAULTS[setting])))
+        rows.append(
+            (
+                _code(setting),
+                _code(flag),
+                names,
+                _code(_DEFAULTS[setting]) if _DEFAULTS[setting] else "",
+            )
+        )
     return _table(("setting", "flag", "environment", "default"), rows)
 
 
@@ -226,6 +234,7 @@ _DEFAULTS: Final = {
     "host": "localhost",
     "port": "8765",
     "store": "zephyrus.db",
+    "agents_from": "",
     "language": "es",
     "drain_timeout": "8",
 }

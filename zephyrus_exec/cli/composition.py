@@ -15,11 +15,13 @@ from ..engine import ExecutionEngine
 from ..engine.fees import FeePolicy
 from ..errors import ConfigurationError
 from ..interfaces.chain import Chain
+from ..interfaces.repositories import Repository
 from ..interfaces.runner import Runner
 from ..interfaces.signer import Signer
 from ..interfaces.store import ExecutionStore
 from ..planners.steps import StepsPlanner
 from ..repositories.memory import MemoryRepository
+from .sources import open_agents
 
 if TYPE_CHECKING:
     from ..demo import DemoWorld
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 class Parts:
     """What an engine is made of."""
 
-    repository: MemoryRepository
+    repository: Repository
     chains: Mapping[int, Chain]
     signers: Mapping[str, Signer]
     runners: Mapping[str, Runner]
@@ -63,11 +65,13 @@ async def open_parts(settings: Settings, *, demo: bool) -> AsyncIterator[Parts]:
             world = await stack.enter_async_context(demo_world())
             chains.update(world.chains)
             signers.update(world.signers)
+        described = MemoryRepository(
+            (*settings.agents, *(world.agents if world else ())),
+            (*settings.contracts, *(world.contracts if world else ())),
+            description="the settings file",
+        )
         yield Parts(
-            repository=MemoryRepository(
-                (*settings.agents, *(world.agents if world else ())),
-                (*settings.contracts, *(world.contracts if world else ())),
-            ),
+            repository=await stack.enter_async_context(open_agents(described, settings)),
             chains=chains,
             signers=signers,
             runners=world.runners if world else {},

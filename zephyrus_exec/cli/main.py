@@ -77,6 +77,7 @@ def _add_serve(commands: _Commands) -> None:
     serve.add_argument("--host", help="name or address to listen on; * for all [localhost]")
     serve.add_argument("--port", help="TCP port; 0 for a free one [8765]")
     serve.add_argument("--store", help="memory: or a SQLite file [zephyrus.db]")
+    _add_agents_from(serve)
     serve.add_argument("--rpc", action="append", metavar="CHAINID=URL", help="RPC URL of a chain")
     serve.add_argument("--language", help="language of the clients' texts: es or en [es]")
     serve.add_argument("--drain-timeout", metavar="SECONDS", help="time a stop may take [8]")
@@ -186,7 +187,14 @@ def _add_agents(commands: _Commands) -> None:
     show.set_defaults(command=agents.show_command)
     check = actions.add_parser("check", help="what would keep agents from running")
     check.set_defaults(command=agents.check_command)
-    for command in (listing, show, check):
+    export = actions.add_parser("export", help="write them as a JSON file that is read back")
+    export.add_argument(
+        "--to", type=Path, metavar="PATH", help="a .json file, or a folder [stdout]"
+    )
+    export.add_argument("--force", action="store_true", help="replace the file where there is one")
+    export.set_defaults(command=agents.export_command)
+    for command in (listing, show, check, export):
+        _add_agents_from(command)
         command.add_argument("--demo", action="store_true", help="the demo's agents")
         _add_rpc(command)
         _add_config(command)
@@ -208,6 +216,15 @@ def _add_json(command: argparse.ArgumentParser) -> None:
 
 def _add_rpc(command: argparse.ArgumentParser) -> None:
     command.add_argument("--rpc", action="append", metavar="CHAINID=URL", help="a chain's URL")
+
+
+def _add_agents_from(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--agents",
+        dest="agents_from",
+        metavar="PATH",
+        help="agents beside the settings file's: a folder, a file, or a SQLite database",
+    )
 
 
 def _add_config(command: argparse.ArgumentParser) -> None:

@@ -9,12 +9,15 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from .. import __version__
 from ..config import Settings, load_settings
 from ..engine import ExecutionEngine
 from ..engine.accounts import list_lanes
 from ..engine.records import LaneStatus
+from ..errors import RepositoryError
+from ..interfaces.repositories import Repository
 from ..interfaces.store import ExecutionStore
 from ..protocol.wording import Language
 from ..service import Service, serve
@@ -65,17 +68,31 @@ async def _print_banner(
     for address in service.addresses:
         note(f"  listening  {address}")
     note(f"  store      {store.description} ({'durable' if durable else 'gone when this ends'})")
-    agents = [agent async for agent in parts.repository.list_agents()]
-    note(f"  agents     {len(agents) or 'none; describe some in a file, see --config'}")
-    for agent in agents[:_AGENTS_SHOWN]:
-        note(f"             {agent.id}  {agent.name}")
-    if len(agents) > _AGENTS_SHOWN:
-        note(f"             … and {len(agents) - _AGENTS_SHOWN} more: agents list")
+    await _print_agents(parts.repository, settings)
     note(f"  chains     {', '.join(map(str, parts.chains)) or 'none; see --rpc'}")
     note(f"  signers    {', '.join(signers) or 'none'}")
     note(f"  language   {settings.language}")
     await _print_trouble(service.engine)
     note("Ctrl-C stops it.")
+
+
+async def _print_agents(repository: Repository, settings: Settings) -> None:
+    """Tell what may be executed, where it comes from, and what cannot be used."""
+    try:
+        agents = [agent async for agent in repository.list_agents()]
+        problems = await repository.find_problems()
+    except RepositoryError as error:
+        note(f"  agents     not listed: {error.message}")
+        return
+    none = "none; describe some in a file, see --config and --agents"
+    came = f" (with those of {Path(settings.agents_from).name})" if settings.agents_from else ""
+    note(f"  agents     {f'{len(agents)}{came}' if agents else none}")
+    for agent in agents[:_AGENTS_SHOWN]:
+        note(f"             {agent.id}  {agent.name}")
+    if len(agents) > _AGENTS_SHOWN:
+        note(f"             … and {len(agents) - _AGENTS_SHOWN} more: agents list")
+    for problem in problems:
+        note(f"  attention  {problem.message}")
 
 
 async def _print_trouble(engine: ExecutionEngine) -> None:

@@ -1,6 +1,6 @@
 """The settings of `serve`: flags beat the environment, which beats the file, which beats defaults.
 
-Environment: `WS_HOST`, `WS_PORT`, `PORT` (beats `WS_PORT`), `ZEPHYRUS_STORE`,
+Environment: `WS_HOST`, `WS_PORT`, `PORT` (beats `WS_PORT`), `ZEPHYRUS_STORE`, `ZEPHYRUS_AGENTS`,
 `ZEPHYRUS_LANGUAGE`, `ZEPHYRUS_DRAIN_TIMEOUT`, `ZEPHYRUS_RPC_<CHAINID>`, and for the signer called
 NAME (in lower case) `ZEPHYRUS_KEYSTORE_<NAME>` with `ZEPHYRUS_KEYSTORE_PASSWORD_<NAME>` or
 `ZEPHYRUS_KEYSTORE_PASSWORD_<NAME>_FILE`, or, for development only, `ZEPHYRUS_KEY_<NAME>`. A

@@ -78,6 +78,8 @@ class Settings:
     """TCP port, 1 to 65535; 0: a free one."""
     store: str = "zephyrus.db"
     """`memory:`, or the path of a SQLite file."""
+    agents_from: str | None = None
+    """Path of a folder, a file or a SQLite database with further agents; null: none."""
     language: str = "es"
     """Language of the texts for people: `es` or `en`."""
     drain_timeout: float = 8.0
@@ -95,5 +97,5 @@ class Settings:
     contracts: tuple[Contract, ...] = ()
     """Contracts the file describes."""
     sources: Mapping[str, str] = field(factory=dict)
-    """Who set host, port, store, language, drain_timeout: `--store`, `ZEPHYRUS_STORE`,
+    """Who set host, port, store, agents_from, language, drain_timeout: `--store`, `ZEPHYRUS_STORE`,
     `zephyrus.toml: store`; absent: nobody, it is the default."""

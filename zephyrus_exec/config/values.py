@@ -42,6 +42,14 @@ def _store(source: str, value: object) -> str:
     return text
 
 
+def _path(source: str, value: object) -> str:
+    text = str(value)
+    if not text.strip() or has_scheme(text):
+        remedy = "write the path of a folder, a JSON or TOML file, or a SQLite database"
+        refuse(source, f"{shown(text)!r} is no path", remedy)
+    return text
+
+
 def has_scheme(text: str) -> bool:
     """Return whether it looks like a URL; one letter and a colon is a drive of Windows."""
     return re.match("[A-Za-z][A-Za-z0-9+.-]+:", text) is not None
@@ -67,7 +75,13 @@ SCALARS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[str, object], Any]]
     "host": (("WS_HOST",), _host),
     "port": (("PORT", "WS_PORT"), _port),
     "store": (("ZEPHYRUS_STORE",), _store),
+    "agents_from": (("ZEPHYRUS_AGENTS",), _path),
     "language": (("ZEPHYRUS_LANGUAGE",), _language),
     "drain_timeout": (("ZEPHYRUS_DRAIN_TIMEOUT",), _seconds),
 }
 """Name → the variables that set it, the strongest first, and how its text is read."""
+
+
+def flag_of(setting: str) -> str:
+    """Return the flag that sets it. `agents` is a list in the file, so a path has another key."""
+    return "--agents" if setting == "agents_from" else "--" + setting.replace("_", "-")

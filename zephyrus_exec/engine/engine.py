@@ -279,6 +279,7 @@ class ExecutionEngine:
             running=self._roster.admission.running,
             queued=self._roster.admission.queued,
             low=self._funds.low,
+            unusable=len(self.agents.problems),
         )
 
     async def look_at_balances(self) -> tuple[LowBalance, ...]:

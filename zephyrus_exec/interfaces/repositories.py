@@ -30,6 +30,11 @@ class AgentRepository(ABC):
         """
         raise RepositoryError("this repository cannot list its agents")
 
+    @property
+    def problems(self) -> Sequence[RepositoryError]:
+        """What it is known not to be able to use, as of the last time it looked; never waits."""
+        return ()
+
 
 class ContractRepository(ABC):
     """Contracts by id."""

@@ -91,6 +91,11 @@ class FilesRepository(WritableRepository):
             if isinstance(value, Contract):
                 yield value
 
+    @property
+    def problems(self) -> Sequence[RepositoryError]:
+        """What could not be used when the files were looked at last."""
+        return self._shelf.problems
+
     async def find_problems(self) -> Sequence[RepositoryError]:
         """Return what is wrong with each file and entry that cannot be used."""
         return (await self._current()).problems

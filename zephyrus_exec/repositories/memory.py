@@ -12,10 +12,15 @@ from .definitions import encode, not_found
 class MemoryRepository(WritableRepository):
     """Holds what it was given, until the process ends."""
 
-    description = "memory"
-
-    def __init__(self, agents: Iterable[Agent] = (), contracts: Iterable[Contract] = ()) -> None:
+    def __init__(
+        self,
+        agents: Iterable[Agent] = (),
+        contracts: Iterable[Contract] = (),
+        *,
+        description: str = "memory",
+    ) -> None:
         """Begin with these agents and contracts; of several with one id, the last counts."""
+        self.description = description
         self._agents = {agent.id: agent for agent in agents}
         self._contracts = {contract.id: contract for contract in contracts}
 

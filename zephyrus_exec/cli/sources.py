@@ -1,0 +1,59 @@
+"""Where agents come from, by what the settings name."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from ..config import Settings
+from ..errors import ConfigurationError, RepositoryUnavailable
+from ..interfaces.repositories import Repository
+from ..repositories.files import FilesRepository
+from ..repositories.files_format import SUFFIXES
+from ..repositories.sqlite import SqliteRepository
+from ..repositories.union import UnionRepository
+
+
+@asynccontextmanager
+async def open_agents(described: Repository, settings: Settings) -> AsyncIterator[Repository]:
+    """Open what the settings name beside what they describe themselves, and close it on leaving.
+
+    Args:
+        described: What the settings file describes.
+        settings: They may name a further source.
+
+    Raises:
+        ConfigurationError: There is no such thing; the message says who named it.
+    """
+    repository = described
+    if settings.agents_from is not None:
+        named = await _open(settings.sources["agents_from"], Path(settings.agents_from))
+        repository = UnionRepository([described, named])
+    try:
+        yield repository
+    finally:
+        await repository.aclose()
+
+
+async def _open(source: str, path: Path) -> Repository:
+    if await asyncio.to_thread(_is_files, source, path):
+        return FilesRepository(path)
+    try:
+        return await SqliteRepository.open(path, create=False)
+    except (ConfigurationError, RepositoryUnavailable) as error:
+        raise ConfigurationError(f"{source}: {error.message}", source=source) from error
+
+
+def _is_files(source: str, path: Path) -> bool:
+    """Return whether it is a folder or file for people; False: it is a file for programs."""
+    if path.is_dir():
+        return True
+    if not path.is_file():
+        raise ConfigurationError(
+            f"{source}: there is no {str(path)!r}; name a folder, a JSON or TOML file, or a SQLite "
+            "database",
+            source=source,
+        )
+    return path.suffix.lower() in SUFFIXES
