@@ -46,6 +46,7 @@ def test_without_any_source_everything_is_the_default() -> None:
         ("port", "1", "WS_PORT", "2", "3", (1, 2, 3, 8765)),
         ("store", "a.db", "ZEPHYRUS_STORE", "memory:", '"memory:"',
          ("a.db", "memory:", "memory:", "zephyrus.db")),
+        ("agents_from", "a", "ZEPHYRUS_AGENTS", "b", '"/c"', ("a", "b", "/c", None)),
         ("language", "en", "ZEPHYRUS_LANGUAGE", "en", '"en"', ("en", "en", "en", "es")),
         ("drain_timeout", 1.5, "ZEPHYRUS_DRAIN_TIMEOUT", "2", "3", (1.5, 2.0, 3.0, 8.0)),
     ],
@@ -68,7 +69,7 @@ def test_flags_beat_the_environment_which_beats_the_file_which_beats_defaults(
     ]
     found = [load_settings(*layer) for layer in layers]
     assert tuple(getattr(each, name) for each in found) == values
-    flag_name = "--" + name.replace("_", "-")
+    flag_name = {"agents_from": "--agents"}.get(name, "--" + name.replace("_", "-"))
     assert [each.sources.get(name) for each in found] == [
         flag_name,
         variable,
@@ -169,6 +170,8 @@ def test_paths_in_the_file_start_from_its_folder(tmp_path: Path) -> None:
         tmp_path / "a.db"
     )
     assert load_settings({}, {}, written(tmp_path, 'store = "memory:"')).store == "memory:"
+    settings = load_settings({}, {}, written(tmp_path, 'agents_from = "agents"'))
+    assert settings.agents_from == str(tmp_path / "agents")
 
 
 # --- signers

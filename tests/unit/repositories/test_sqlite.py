@@ -27,6 +27,7 @@ CONTRACT = Contract("c", "0x" + "0" * 40, 1)
 
 # What a deployed system has: names we would have liked, and everything a schema can have.
 FOREIGN = """
+BEGIN;
 CREATE TABLE contracts (contract_id TEXT PRIMARY KEY, abi TEXT);
 CREATE TABLE agents (agent_id TEXT PRIMARY KEY, contract_id TEXT REFERENCES contracts, name TEXT);
 CREATE TABLE agent_functions (id INTEGER PRIMARY KEY AUTOINCREMENT, agent_id TEXT, name TEXT);
@@ -40,6 +41,7 @@ INSERT INTO agents VALUES ('a', 'c', 'theirs'), ('b', NULL, x'00ff');
 INSERT INTO agent_functions (agent_id, name) VALUES ('a', 'f'), ('a', 'g');
 PRAGMA user_version = 7;
 PRAGMA application_id = 1234;
+COMMIT;
 """
 
 
