@@ -9,6 +9,7 @@ from decimal import Decimal
 from math import ceil
 from typing import Final, TypeVar
 
+from ..abi_types import AbiType
 from ..errors import ChainUnavailable, ConfigurationError, InvalidArguments, TransactionRejected
 from ..interfaces.chain import (
     Account,
@@ -27,7 +28,6 @@ from ..interfaces.chain import (
 from ..model import AgentFunction, Contract, FunctionType, Json, JsonObject
 from . import calls
 from .abi import encode_call
-from .abi_types import AbiType
 from .agreement import Disagreement, newest_final
 from .broadcast import Broadcaster
 from .consumer import ConsumerSearch, Question
