@@ -201,7 +201,10 @@ def _file_keys() -> str:
         "host": "Name or address to listen on; `*`: every address.",
         "port": "TCP port; `0`: a free one.",
         "store": "`memory:`, or a SQLite file; a relative path starts from the file's folder.",
-        "agents_from": "Folder, JSON or TOML file, or SQLite database with further agents.",
+        "agents_from": "Folder, JSON or TOML file, SQLite database, or Zephyrus API with "
+        "further agents.",
+        "agents_chain_id": "Chain of contracts that come from a Zephyrus API; absent: the only "
+        "configured one.",
         "language": "`es` or `en`: the language of the texts that clients get.",
         "drain_timeout": "Seconds that running executions get on a stop.",
         "chains": "Chain id → RPC URL, a list of them, or a table, see below.",
@@ -235,6 +238,7 @@ _DEFAULTS: Final = {
     "port": "8765",
     "store": "zephyrus.db",
     "agents_from": "",
+    "agents_chain_id": "",
     "language": "es",
     "drain_timeout": "8",
 }

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from .. import __version__
 from ..errors import ZephyrusError
-from . import agents, demo, effects, execute, executions, lanes, serving, store
+from . import agents, demo, effects, execute, executions, importing, lanes, serving, store
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -193,11 +193,38 @@ def _add_agents(commands: _Commands) -> None:
     )
     export.add_argument("--force", action="store_true", help="replace the file where there is one")
     export.set_defaults(command=agents.export_command)
+    _add_import(actions)
     for command in (listing, show, check, export):
         _add_agents_from(command)
         command.add_argument("--demo", action="store_true", help="the demo's agents")
         _add_rpc(command)
         _add_config(command)
+
+
+def _add_import(actions: _Commands) -> None:
+    command = actions.add_parser("import", help="take over what a Zephyrus system holds")
+    command.add_argument(
+        "source",
+        nargs="?",
+        metavar="SOURCE",
+        help="a JSON file or folder, a SQLite file, or the API's URL [DB_API_URL]",
+    )
+    command.add_argument(
+        "--to", metavar="PATH", help="a SQLite file, a folder, or a file [ZEPHYRUS_AGENTS]"
+    )
+    command.add_argument(
+        "--chain-id", type=_count, metavar="CHAINID", help="of contracts that name no chain"
+    )
+    command.add_argument(
+        "--agent", action="append", metavar="ID", help="from an API: import this agent"
+    )
+    command.add_argument(
+        "--contract", action="append", metavar="ID", help="from an API: import its agents"
+    )
+    command.add_argument("--dry-run", action="store_true", help="write nothing, tell what would be")
+    _add_json(command)
+    _add_config(command)
+    command.set_defaults(command=importing.import_command)
 
 
 def _add_demo(commands: _Commands) -> None:
@@ -223,7 +250,10 @@ def _add_agents_from(command: argparse.ArgumentParser) -> None:
         "--agents",
         dest="agents_from",
         metavar="PATH",
-        help="agents beside the settings file's: a folder, a file, or a SQLite database",
+        help="agents beside the settings file's: a folder, file, SQLite database, or API's URL",
+    )
+    command.add_argument(
+        "--agents-chain-id", metavar="CHAINID", help="the chain of contracts that an API knows"
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from ..config import Settings
+from ..config import Settings, is_url
 from ..errors import ConfigurationError, RepositoryUnavailable
 from ..interfaces.repositories import Repository
 from ..repositories.files import FilesRepository
@@ -28,13 +28,30 @@ async def open_agents(described: Repository, settings: Settings) -> AsyncIterato
         ConfigurationError: There is no such thing; the message says who named it.
     """
     repository = described
-    if settings.agents_from is not None:
+    if settings.agents_from is not None and is_url(settings.agents_from):
+        repository = _open_api(settings.agents_from, described, settings)
+    elif settings.agents_from is not None:
         named = await _open(settings.sources["agents_from"], Path(settings.agents_from))
         repository = UnionRepository([described, named])
     try:
         yield repository
     finally:
         await repository.aclose()
+
+
+def _open_api(url: str, described: Repository, settings: Settings) -> Repository:
+    """Return the agents of an API, with what the settings file says of them."""
+    from ..repositories.zephyrus import ZephyrusApi, ZephyrusApiRepository
+
+    chain_id = settings.agents_chain_id
+    if chain_id is None and len(settings.chains) == 1:
+        chain_id = next(iter(settings.chains))
+    if chain_id is None:
+        raise ConfigurationError(
+            "the API does not tell the chain of its contracts; set ZEPHYRUS_AGENTS_CHAIN_ID",
+            source=settings.sources["agents_from"],
+        )
+    return ZephyrusApiRepository(ZephyrusApi(url), chain_id=chain_id, configured=described)
 
 
 async def _open(source: str, path: Path) -> Repository:

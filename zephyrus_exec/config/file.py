@@ -60,6 +60,7 @@ class File:
     port: int | None = None
     store: str | None = None
     agents_from: str | None = None
+    agents_chain_id: int | None = None
     language: str | None = None
     drain_timeout: float | None = None
     chains: Mapping[str, Json] = field(factory=dict)

@@ -93,7 +93,7 @@ def _type(row: Row, entry: AbiFunction) -> FunctionType:
     if declared is FunctionType.READ and entry.mutability not in READS:
         raise Refusal(
             f"function_type is {said}, but the ABI says {entry.mutability}",
-            "write write or payable if it is meant to send transactions",
+            "set it to write or payable if it is meant to send transactions",
         )
     kept = min(declared, real, key=list(FunctionType).index)
     if said != kept.value:

@@ -50,13 +50,17 @@ class ZephyrusApiRepository(Repository):
         """Return the agent as it is now.
 
         A function that cannot be taken is left out, which is logged; the agent is still there.
+        One that only the operator describes is as described.
 
         Raises:
             AgentNotFound: There is none.
             InvalidDefinition: There is one, but its own row cannot be taken.
             RepositoryUnavailable: The API cannot be asked now, or not for all of it.
         """
-        tables = await self._api.tables_of(agent_id)
+        try:
+            tables = await self._api.tables_of(agent_id)
+        except AgentNotFound:
+            return await self._described(agent_id)
         reading = read_tables(tables, chain_id=self._chain_id)
         if not reading.agents:
             raise self._unusable(agent_id, reading)
@@ -70,10 +74,23 @@ class ZephyrusApiRepository(Repository):
                 yield agent
             return
         async for agent in self._configured.list_agents():
-            try:
-                yield await self.get_agent(agent.id)
-            except AgentNotFound:
-                yield agent
+            yield await self.get_agent(agent.id)
+
+    async def list_contracts(self) -> AsyncIterator[Contract]:
+        """Return the contracts of those agents, and those the operator said something of."""
+        if self._configured is None:
+            async for contract in super().list_contracts():
+                yield contract
+            return
+        found = {one.id: one async for one in self._configured.list_contracts()}
+        async for agent in self.list_agents():
+            if agent.contract_id is not None and agent.contract_id not in found:
+                try:
+                    found[agent.contract_id] = await self.get_contract(agent.contract_id)
+                except ContractNotFound:
+                    continue
+        for contract in found.values():
+            yield contract
 
     async def get_contract(self, contract_id: str) -> Contract:
         """Return the contract: the configured one, or one at its id.
@@ -94,6 +111,13 @@ class ZephyrusApiRepository(Repository):
     async def aclose(self) -> None:
         """Close the connections."""
         await self._api.aclose()
+
+    async def _described(self, agent_id: str) -> Agent:
+        """Return an agent that only the operator describes."""
+        known = await self._configured_agent(agent_id)
+        if known is None:
+            raise not_found(Agent, agent_id)
+        return known
 
     async def _configured_agent(self, agent_id: str) -> Agent | None:
         try:

@@ -14,15 +14,16 @@ from .rows import Refusal, snake
 from .tables import Tables
 
 _SQLITE: Final = b"SQLite format 3\0"
-_MOST_BYTES: Final = 256 << 20
-"""Largest JSON file that is read."""
+_WAL_BYTE: Final = 18
+"""Where the file says how it is written; 2: with a write-ahead log."""
 
 
-def read_source(path: Path) -> Tables:
+def read_source(path: Path, *, max_file_bytes: int = 256 << 20) -> Tables:
     """Return the rows in a JSON file, a folder of JSON files, or a SQLite file, changing nothing.
 
     Args:
         path: The file or folder. In a folder, a file named after a table is a list of its rows.
+        max_file_bytes: Longest JSON file that is read.
 
     Raises:
         ConfigurationError: It cannot be read, or holds nothing of the kind.
@@ -30,9 +31,10 @@ def read_source(path: Path) -> Tables:
     if path.is_dir():
         tables = Tables()
         for file in sorted(path.glob("*.json")):
-            tables = _with_file(tables, file)
+            tables = _with_file(tables, file, max_file_bytes)
     else:
-        tables = _read_sqlite(path) if _is_sqlite(path) else _with_file(Tables(), path)
+        is_database = _is_sqlite(path)
+        tables = _read_sqlite(path) if is_database else _with_file(Tables(), path, max_file_bytes)
     if not tables:
         raise ConfigurationError(
             f"{path.name} holds no rows of agents; its tables are called {', '.join(TABLES)}"
@@ -43,8 +45,8 @@ def read_source(path: Path) -> Tables:
 # --- JSON ----------------------------------------------------------------------------------------
 
 
-def _with_file(tables: Tables, file: Path) -> Tables:
-    document = _load(file)
+def _with_file(tables: Tables, file: Path, max_file_bytes: int) -> Tables:
+    document = _load(file, max_file_bytes)
     table = snake(file.stem)
     try:
         if table in TABLES and isinstance(document, list):
@@ -54,10 +56,10 @@ def _with_file(tables: Tables, file: Path) -> Tables:
         raise ConfigurationError(f"{file.name}: {refusal.problem}; {refusal.remedy}") from None
 
 
-def _load(file: Path) -> object:
+def _load(file: Path, max_file_bytes: int) -> object:
     try:
-        if file.stat().st_size > _MOST_BYTES:
-            raise ConfigurationError(f"{file.name} is larger than {_MOST_BYTES >> 20} MiB")
+        if file.stat().st_size > max_file_bytes:
+            raise ConfigurationError(f"{file.name} is larger than {max_file_bytes} bytes")
         return json.loads(file.read_text(encoding="utf-8-sig"), parse_constant=_no_number)
     except OSError as error:
         raise ConfigurationError(f"{file.name} cannot be read: {error.strerror}") from None
@@ -84,14 +86,43 @@ def _is_sqlite(path: Path) -> bool:
 def _read_sqlite(path: Path) -> Tables:
     """Return the rows of a database, all as of one moment."""
     try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-            connection.isolation_level = None
-            connection.text_factory = _text
-            connection.row_factory = sqlite3.Row
-            connection.execute("BEGIN")
-            return _rows_of(connection)
+        if _is_closed_wal(path):
+            before = _stamp(path)
+            tables = _rows_in(path, "mode=ro&immutable=1")
+            if _stamp(path) == before:
+                return tables
+        return _rows_in(path, "mode=ro")
     except sqlite3.Error as error:
         raise ConfigurationError(f"{path.name} cannot be read: {error}") from None
+
+
+def _is_closed_wal(path: Path) -> bool:
+    """Return whether reading it in the usual way would leave files beside it.
+
+    That is so for a database in WAL mode that nobody has open. As long as nobody opens it, it can
+    be read as a file that does not change.
+    """
+    with path.open("rb") as file:
+        return file.read(_WAL_BYTE + 1)[_WAL_BYTE:] == b"\x02" and not _wal_of(path).exists()
+
+
+def _stamp(path: Path) -> tuple[int, int, bool]:
+    """Return what is different once somebody has written to the database, or begun to."""
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size, _wal_of(path).exists()
+
+
+def _wal_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
+
+
+def _rows_in(path: Path, how: str) -> Tables:
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True)) as connection:
+        connection.isolation_level = None
+        connection.text_factory = _text
+        connection.row_factory = sqlite3.Row
+        connection.execute("BEGIN")
+        return _rows_of(connection)
 
 
 def _rows_of(connection: sqlite3.Connection) -> Tables:

@@ -54,6 +54,10 @@ class Tables:
         _spread(table, rows, found)
         return evolve(self, **{name: (*getattr(self, name), *more) for name, more in found.items()})
 
+    def with_tables(self, other: Tables) -> Tables:
+        """Return the rows of both."""
+        return Tables(*((*getattr(self, name), *getattr(other, name)) for name in TABLES))
+
     def with_document(self, document: object) -> Tables:
         """Return these, and the rows of one JSON document.
 
