@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote
 
@@ -13,7 +13,7 @@ from yarl import URL
 from ...errors import ConfigurationError, RepositoryUnavailable
 from ...model import Agent
 from ..definitions import not_found
-from .rows import Refusal, Row, parse_json, shown
+from .rows import Refusal, Row, parse_json, shown, snake
 from .tables import Tables
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -68,10 +68,11 @@ class ZephyrusApi:
         """
         agent = await self._agent(agent_id)
         functions = _rows(await self._ask("agents", agent_id, "functions"), "functions")
-        tables = Tables().plus("agents", [agent]).plus("agent_functions", functions)
+        tables = Tables().plus("agents", [agent])
         for function in functions:
-            params = await self._params(function)
-            tables = tables.plus("agent_function_params", params)
+            parameters = await self._parameters(function)
+            tables = tables.plus("agent_functions", [function])
+            tables = tables.plus("agent_function_params", parameters)
         schedules = await self._ask("agents", agent_id, "schedules", optional=True)
         return tables.plus("agent_schedules", _rows(schedules, "schedules"))
 
@@ -96,15 +97,22 @@ class ZephyrusApi:
                 return row
         raise not_found(Agent, agent_id)
 
-    async def _params(self, function: object) -> Iterable[object]:
-        """Return the rows of a function's parameters, unless its own row brought them along."""
+    async def _parameters(self, function: object) -> list[object]:
+        """Return the rows of a function's parameters, unless its own row brought them along.
+
+        Rows that are none, or another function's, would be rules that get lost.
+        """
         row = _row(function, "a function")
         name = row.text("function_id")
         if row.get("parameters") is not None or row.get("params") is not None:
-            return ()
+            return []
         if not is_askable(name):
-            return ()
-        return _rows(await self._ask("functions", name, "params", optional=True), "parameters")
+            return []
+        what = f"the parameters of {name}"
+        rows = _rows(await self._ask("functions", name, "params", optional=True), what)
+        if any(_row(one, what).text("function_id") not in ("", name) for one in rows):
+            raise self._unavailable(f"answered with {what[:100]} that are another's")
+        return [_bound_to(name, row) for row in rows if isinstance(row, dict)]
 
     # --- requests
 
@@ -200,6 +208,12 @@ def _rows(answer: object, what: str) -> list[object]:
     if isinstance(answer, Mapping):
         return [answer] if answer else []
     raise RepositoryUnavailable(f"the Zephyrus API answered {shown(answer)} for {what}")
+
+
+def _bound_to(name: str, row: Mapping[str, object]) -> dict[str, object]:
+    """Return a row of parameters that names its function once."""
+    kept = {column: value for column, value in row.items() if snake(column) != "function_id"}
+    return {"function_id": name, **kept}
 
 
 def _row(data: object, what: str) -> Row:

@@ -141,6 +141,9 @@ def _made_up_id(row: Mapping[str, object]) -> str:
 
 
 def _child(data: object, id_name: str, row_id: object) -> object:
-    if not isinstance(data, Mapping) or any(snake(str(key)) == id_name for key in data):
+    """Return a row inside another, which refers to that; one that is none becomes an empty one."""
+    if not isinstance(data, Mapping):
+        return {id_name: row_id}
+    if any(snake(str(key)) == id_name for key in data):
         return data
     return {id_name: row_id, **data}
