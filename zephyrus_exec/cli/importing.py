@@ -83,7 +83,8 @@ async def _read_api(url: str, agents: Sequence[str], contracts: Sequence[str]) -
 def _target_path(options: argparse.Namespace) -> Path:
     if options.to is not None:
         return Path(options.to)
-    named = load_settings(vars(options), os.environ, options.config).agents_from
+    environ = {name: text for name, text in os.environ.items() if name != _API}
+    named = load_settings(vars(options), environ, options.config).agents_from
     if named is None or is_url(named):
         raise ConfigurationError(
             "it is not said where to import to; name a SQLite file or a folder with --to"

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .. import __version__
-from ..config import Settings, load_settings
+from ..config import Settings, is_url, load_settings, shown
 from ..engine import ExecutionEngine
 from ..engine.accounts import list_lanes
 from ..engine.records import LaneStatus
@@ -23,6 +23,7 @@ from ..protocol.wording import Language
 from ..service import Service, serve
 from .composition import Parts, make_engine, open_parts, open_store
 from .output import note
+from .sources import check_agents
 
 _AGENTS_SHOWN = 10
 
@@ -34,6 +35,7 @@ async def serve_command(options: argparse.Namespace) -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     settings = load_settings(vars(options), os.environ, options.config)
+    check_agents(settings)
     stop = asyncio.Event()
     with _stopped_by_signals(stop):
         if options.demo:
@@ -85,7 +87,9 @@ async def _print_agents(repository: Repository, settings: Settings) -> None:
         note(f"  agents     not listed: {error.message}")
         return
     none = "none; describe some in a file, see --config and --agents"
-    came = f" (with those of {Path(settings.agents_from).name})" if settings.agents_from else ""
+    named = settings.agents_from or ""
+    place = shown(named) if is_url(named) else Path(named).name
+    came = f" (with those of {place})" if named else ""
     note(f"  agents     {f'{len(agents)}{came}' if agents else none}")
     for agent in agents[:_AGENTS_SHOWN]:
         note(f"             {agent.id}  {agent.name}")

@@ -39,18 +39,31 @@ async def open_agents(described: Repository, settings: Settings) -> AsyncIterato
         await repository.aclose()
 
 
+def check_agents(settings: Settings) -> int | None:
+    """Return the chain of the contracts that an API knows; null: agents come from no API.
+
+    Raises:
+        ConfigurationError: Nobody says which.
+    """
+    if settings.agents_from is None or not is_url(settings.agents_from):
+        return None
+    if settings.agents_chain_id is not None:
+        return settings.agents_chain_id
+    if len(settings.chains) == 1:
+        return next(iter(settings.chains))
+    source = settings.sources["agents_from"]
+    raise ConfigurationError(
+        f"{source}: the API does not tell the chain of its contracts; set ZEPHYRUS_AGENTS_CHAIN_ID",
+        source=source,
+    )
+
+
 def _open_api(url: str, described: Repository, settings: Settings) -> Repository:
     """Return the agents of an API, with what the settings file says of them."""
     from ..repositories.zephyrus import ZephyrusApi, ZephyrusApiRepository
 
-    chain_id = settings.agents_chain_id
-    if chain_id is None and len(settings.chains) == 1:
-        chain_id = next(iter(settings.chains))
-    if chain_id is None:
-        raise ConfigurationError(
-            "the API does not tell the chain of its contracts; set ZEPHYRUS_AGENTS_CHAIN_ID",
-            source=settings.sources["agents_from"],
-        )
+    chain_id = check_agents(settings)
+    assert chain_id is not None
     return ZephyrusApiRepository(ZephyrusApi(url), chain_id=chain_id, configured=described)
 
 

@@ -9,6 +9,7 @@ development only, `ZEPHYRUS_KEY_<NAME>`. A variable that is set to nothing count
 
 from __future__ import annotations
 
+from .chains import shown
 from .load import load_settings
 from .settings import ChainRules, KeySettings, KeystoreSettings, Limits, Settings, SignerSettings
 from .values import LANGUAGES, MEMORY_STORE, is_url
@@ -24,4 +25,5 @@ __all__ = [
     "SignerSettings",
     "is_url",
     "load_settings",
+    "shown",
 ]

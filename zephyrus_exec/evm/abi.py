@@ -9,7 +9,7 @@ from eth_utils.crypto import keccak
 
 from ..abi_types import READS, AbiFunction, AbiType, BadAbi, parse_function
 from ..errors import FunctionNotFound, InvalidArguments
-from ..interfaces.chain import Call
+from ..interfaces.chain import Call, Shape
 from ..model import AgentFunction, Contract, FunctionType, Json, JsonObject
 from . import codec
 from .values import BadValue, fields_to_abi, to_abi, to_json
@@ -63,6 +63,14 @@ def _candidates(contract: Contract, function: AgentFunction, name: str) -> list[
             ) from None
         found.setdefault(parsed.signature, parsed)
     return list(found.values())
+
+
+def shape_of(abi: AbiFunction) -> Shape:
+    """Return what callers need to know of an entry."""
+    kind = FunctionType.PAYABLE if abi.mutability == "payable" else FunctionType.WRITE
+    if abi.mutability in READS:
+        kind = FunctionType.READ
+    return Shape(abi.signature, abi.keys, kind)
 
 
 # --- encoding ------------------------------------------------------------------------------------

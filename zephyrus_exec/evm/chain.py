@@ -21,13 +21,14 @@ from ..interfaces.chain import (
     Fees,
     Lookup,
     ReadResult,
+    Shape,
     SignedTransaction,
     Simulation,
     UnsignedTransaction,
 )
 from ..model import AgentFunction, Contract, FunctionType, Json, JsonObject
 from . import calls
-from .abi import encode_call
+from .abi import encode_call, find_function, shape_of
 from .agreement import Disagreement, newest_final
 from .broadcast import Broadcaster
 from .consumer import ConsumerSearch, Question
@@ -134,16 +135,13 @@ class EvmChain(Chain):
         value_wei: int = 0,
     ) -> Call:
         """Return the call, its arguments checked against the ABI; asks no node."""
-        try:
-            to = to_abi(_ADDRESS, contract.address)
-        except BadValue as error:
-            raise InvalidArguments(
-                f"the address of contract {contract.id[:100]} {error.problem}; {error.remedy}",
-                function=function.name,
-                field="$.contract.address",
-                problem=error.problem,
-            ) from None
+        to = _address_of(contract, function)
         return encode_call(contract, function, parameters, to=to, value_wei=value_wei)
+
+    def shape(self, contract: Contract, function: AgentFunction) -> Shape:
+        """Return what the function is by the ABI; asks no node."""
+        _address_of(contract, function)
+        return shape_of(find_function(contract, function))
 
     def build(self, call: Call, *, nonce: int, gas: int, fees: Fees) -> UnsignedTransaction:
         """Return the sign-ready transaction; asks no node."""
@@ -303,3 +301,16 @@ class EvmChain(Chain):
             f"the node of chain {self.chain_id} {'; another '.join(problems)}",
             chain_id=self.chain_id,
         )
+
+
+def _address_of(contract: Contract, function: AgentFunction) -> str:
+    """Return the contract's address, checksummed."""
+    try:
+        return str(to_abi(_ADDRESS, contract.address))
+    except BadValue as error:
+        raise InvalidArguments(
+            f"the address of contract {contract.id[:100]} {error.problem}; {error.remedy}",
+            function=function.name,
+            field="$.contract.address",
+            problem=error.problem,
+        ) from None

@@ -211,7 +211,12 @@ class _Reader:
             self._lines.append(Line("contracts", name, Verdict.REPAIRED, repairs=(repair,)))
 
     def _complete(self, agent: Agent) -> Agent:
-        functions = sorted(self._functions[agent.id], key=lambda one: one.signature)
+        found = sorted(self._functions[agent.id], key=lambda one: one.signature)
+        names = [one.name for one in found]
+        # Overloads are called by their signature: a name has to mean one function.
+        functions = (
+            evolve(one, name=one.signature) if names.count(one.name) > 1 else one for one in found
+        )
         schedules = sorted(self._schedules[agent.id], key=dumps)
         return evolve(agent, functions=tuple(functions), schedules=tuple(schedules))
 

@@ -295,6 +295,21 @@ def test_a_signature_chooses_among_overloads(said: str, signature: str | None) -
     assert ("get(), get(uint256)" in line.remedy) == (signature is None)
 
 
+def test_overloads_are_called_by_their_signatures() -> None:
+    get = {"function_name": "get", "function_type": "read", "abi": [GET_A, GET_B]}
+    rows = [
+        function(function_id=signature, function_signature=signature, **get)
+        for signature in ("get(uint256)", "get()")
+    ]
+    functions = read(agents=[agent()], agent_functions=[*rows, function(abi=TRANSFER)])
+    names = [(one.name, one.signature) for one in functions.agents[0].functions]
+    assert names == [
+        ("get()", "get()"),
+        ("get(uint256)", "get(uint256)"),
+        ("transfer", "transfer(address,uint256)"),
+    ]
+
+
 def test_an_abi_that_is_malformed_refuses_the_function() -> None:
     broken = TRANSFER | {"inputs": [{"name": "to", "type": "adress"}]}
     found, line = with_function(abi=broken)
