@@ -280,6 +280,22 @@ async def test_a_function_that_is_refused_is_left_out_and_logged_once(
     assert len(told) == 1
 
 
+async def test_a_function_without_id_can_have_no_parameters_of_its_own() -> None:
+    async with serving() as (server, repository):
+        row = server.rows["agent_functions"][0]
+        server.rows["agent_functions"] = [{**row, "function_id": ""}]
+        assert [one.name for one in (await repository.get_agent("good")).functions] == ["transfer"]
+        assert not [path for path in server.asked if "params" in path]
+
+
+async def test_a_contracts_agents_are_told_by_their_ids() -> None:
+    async with FakeApi(GOOD).serve() as server:
+        api = ZephyrusApi(server.url)
+        assert await api.agents_of(TOKEN) == ("a/../b", "bad", "good")
+        assert await api.agents_of("..") == ()
+        await api.aclose()
+
+
 # --- what the operator says ----------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator
 from typing import Final
 
-from ...errors import AgentNotFound, ContractNotFound
+from ...errors import AgentNotFound, ContractNotFound, RepositoryError
 from ...interfaces.repositories import Repository
 from ...model import Agent, Contract
 from ..definitions import not_found, unusable
@@ -69,20 +69,12 @@ class ZephyrusApiRepository(Repository):
 
     async def list_agents(self) -> AsyncIterator[Agent]:
         """Return those agents the operator said something of; the API cannot list its own."""
-        if self._configured is None:
-            async for agent in super().list_agents():
-                yield agent
-            return
-        async for agent in self._configured.list_agents():
+        async for agent in self._listed().list_agents():
             yield await self.get_agent(agent.id)
 
     async def list_contracts(self) -> AsyncIterator[Contract]:
         """Return the contracts of those agents, and those the operator said something of."""
-        if self._configured is None:
-            async for contract in super().list_contracts():
-                yield contract
-            return
-        found = {one.id: one async for one in self._configured.list_contracts()}
+        found = {one.id: one async for one in self._listed().list_contracts()}
         async for agent in self.list_agents():
             if agent.contract_id is not None and agent.contract_id not in found:
                 try:
@@ -111,6 +103,14 @@ class ZephyrusApiRepository(Repository):
     async def aclose(self) -> None:
         """Close the connections."""
         await self._api.aclose()
+
+    def _listed(self) -> Repository:
+        """Return what can be listed."""
+        if self._configured is None:
+            raise RepositoryError(
+                f"{self.description} does not list its agents; configure those that are meant"
+            )
+        return self._configured
 
     async def _described(self, agent_id: str) -> Agent:
         """Return an agent that only the operator describes."""

@@ -22,7 +22,7 @@ from .tables import Tables
 _ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}")
 _MOST_GWEI: Final = 1_000_000
 """A priority fee beyond this is one in wei."""
-_NAME_CHAIN: Final = "name the chain of contracts that have none"
+_NAME_CHAIN: Final = "name the chain of those that have none (--chain-id)"
 _IDS: Final = {
     "contracts": "contract_id",
     "agents": "agent_id",

@@ -218,6 +218,13 @@ def test_a_gas_limit_is_read_in_every_way_of_writing(said: object, limit: int | 
     assert read(agents=[agent(gas_limit=said)]).agents[0].gas_limit == limit
 
 
+@pytest.mark.parametrize("said", ["fast", "-1", True, [], "1e3", "NaN"])
+def test_a_fee_that_is_none_refuses_the_agent(said: object) -> None:
+    reading = read(agents=[agent(max_priority_fee=said)])
+    assert reading.agents == ()
+    assert "no number" in one(reading, "agents").problem
+
+
 # --- functions -----------------------------------------------------------------------------------
 
 

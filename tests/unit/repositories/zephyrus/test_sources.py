@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -95,16 +95,17 @@ def test_a_database_that_somebody_opens_meanwhile_is_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = make_database(tmp_path / "a.db", {}, journal="wal")
-    with closing(sqlite3.connect(path)) as connection:
+    rows_in = sources._rows_in
+    with ExitStack() as stack:
 
         def rows_while_somebody_writes(file: Path, how: str) -> Tables:
+            monkeypatch.setattr(sources, "_rows_in", rows_in)
             tables = rows_in(file, how)
+            connection = stack.enter_context(closing(sqlite3.connect(path)))
             connection.execute("INSERT INTO agents (agent_id, name) VALUES ('a', 'a')")
             connection.commit()
-            monkeypatch.setattr(sources, "_rows_in", rows_in)
             return tables
 
-        rows_in = sources._rows_in
         monkeypatch.setattr(sources, "_rows_in", rows_while_somebody_writes)
         assert [one.id for one in read_tables(read_source(path)).agents] == ["a"]
 

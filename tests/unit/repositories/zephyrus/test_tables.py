@@ -77,3 +77,8 @@ def test_tables_without_rows_are_false() -> None:
     assert not Tables()
     assert not Tables().with_document({"agents": None})
     assert Tables().with_document({"agents": [None]})
+
+
+def test_tables_add_up() -> None:
+    one, other = Tables(agents=(1,), contracts=(2,)), Tables(agents=(3,), agent_schedules=(4,))
+    assert one.with_tables(other) == Tables((2,), (1, 3), agent_schedules=(4,))
