@@ -83,6 +83,13 @@ def test_a_file_that_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:
         read_source(tmp_path)
 
 
+def test_reading_a_database_with_a_log_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    rows = {"agents": [{"agent_id": "a", "name": ""}]}
+    path = make_database(tmp_path / "a.db", rows, journal="wal")
+    assert [one.id for one in read_tables(read_source(path)).agents] == ["a"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_database_somebody_has_open_is_read_with_what_is_in_its_log(tmp_path: Path) -> None:
     path = make_database(tmp_path / "a.db", {}, journal="wal")
     with closing(sqlite3.connect(path)) as connection:
