@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import logging
 from collections.abc import AsyncIterator
@@ -25,6 +26,7 @@ from tests.zephyrus_api import (
     redirects_to,
     stalls,
 )
+from zephyrus_exec import ExecutionEngine, MemoryStore
 from zephyrus_exec.errors import (
     AgentNotFound,
     ConfigurationError,
@@ -33,9 +35,11 @@ from zephyrus_exec.errors import (
     RepositoryError,
     RepositoryUnavailable,
 )
-from zephyrus_exec.model import Agent, Component, Contract, FunctionType
+from zephyrus_exec.model import Agent, Component, Contract, FunctionType, Json
+from zephyrus_exec.planners.steps import StepsPlanner
 from zephyrus_exec.repositories import MemoryRepository, zephyrus
 from zephyrus_exec.repositories.zephyrus import ZephyrusApi, ZephyrusApiRepository
+from zephyrus_exec.testing.chain import ModelChain, ModelSigner
 
 from .commands import run
 
@@ -83,7 +87,7 @@ GET_GOOD = "/agents/getById/good"
 async def serving(
     configured: MemoryRepository | None = None,
 ) -> AsyncIterator[tuple[FakeApi, ZephyrusApiRepository]]:
-    async with FakeApi(GOOD).serve() as server:
+    async with FakeApi(copy.deepcopy(GOOD)).serve() as server:
         api = ZephyrusApi(server.url + "/", request_timeout=5)
         repository = ZephyrusApiRepository(api, chain_id=57054, configured=configured)
         try:
@@ -364,6 +368,41 @@ async def test_what_is_known_of_agents_is_bounded() -> None:
 def test_what_is_no_url_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="write one such as"):
         ZephyrusApi(url)
+
+
+# --- executed ------------------------------------------------------------------------------------
+
+
+async def test_an_agent_is_executed_as_the_api_has_it_at_that_moment() -> None:
+    chain, signer = ModelChain(57054), ModelSigner()
+    chain.fund(signer.address)
+    chain.deploy(TOKEN, {"transfer": None})
+    step: dict[str, Json] = {"function": "transfer", "parameters": {"amount": "1"}}
+    planner = Component("steps", {"steps": [step]})
+    said = MemoryRepository([Agent("good", planner=planner, signer="main")])
+    async with serving(said) as (server, repository):
+        engine = ExecutionEngine(
+            agents=repository,
+            contracts=repository,
+            store=MemoryStore(),
+            planners={"steps": StepsPlanner()},
+            chains={57054: chain},
+            signers={"main": signer},
+        )
+        async with engine:
+            first = await engine.result(await engine.submit("good"))
+            row = server.rows["agent_functions"][0]
+            server.rows["agent_functions"] = [{**row, "is_enabled": 0}]
+            second = await engine.result(await engine.submit("good"))
+            server.misbehaviour["*"] = answers({}, status=503)
+            with pytest.raises(RepositoryUnavailable):
+                await engine.submit("good")
+    results: Any = first["results"]
+    assert [one["parameters"] for one in results] == [{"to": OWNER, "amount": "1"}]
+    assert results[0]["success"], "the default came from the API, the amount from the settings"
+    failed: Any = second["error"]
+    assert failed["code"] == "function_disabled"
+    assert len(chain.broadcasts) == 1
 
 
 # --- from the command line -----------------------------------------------------------------------

@@ -103,7 +103,8 @@ class _Reader:
             return refused(table, row_id, refusal, name)
         except InvalidValue as error:
             return refused(table, row_id, refusal_of(error), name)
-        notes = (f"the column {column} is not kept" for column in row.unread())
+        unread = (name if name.isidentifier() else shown(name) for name in row.unread())
+        notes = (f"the column {name} is not kept" for name in unread)
         verdict = Verdict.REPAIRED if row.repairs else Verdict.TAKEN
         return Line(table, row_id, verdict, name, tuple(row.repairs), notes=(*row.notes, *notes))
 

@@ -17,6 +17,7 @@ _WHOLE: Final = re.compile(r"-?[0-9]{1,80}")
 _HEXADECIMAL: Final = re.compile(r"0x[0-9a-fA-F]{1,64}")
 _DECIMAL: Final = re.compile(r"[0-9]{1,80}(\.[0-9]{1,80})?")
 _ROUND: Final = re.compile(r"(-?[0-9]{1,80})\.0+")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _EXACT: Final = 1 << 53
 """Below this a float holds every whole number exactly."""
 _UNREAD: Final = frozenset({"created_at", "updated_at", "deployed_at", "owner_address"})
@@ -96,7 +97,7 @@ class Row:
         data: The row, by column.
 
     Raises:
-        Refusal: It is no row, or gives two values to one field.
+        Refusal: It is no row. What is wrong with a field is told when that is read.
     """
 
     def __init__(self, data: object) -> None:
@@ -105,6 +106,7 @@ class Row:
         self.notes: list[str] = []
         """What was left out, a phrase each."""
         self._values: dict[str, object] = {}
+        self._twice: set[str] = set()
         self._read: set[str] = set()
         if not isinstance(data, Mapping):
             raise Refusal("it is no object", "write an object with a value for each column")
@@ -115,13 +117,22 @@ class Row:
         if value is None and name in self._values:
             return
         if self._values.get(name, value) not in (None, value):
-            raise Refusal(f"it has two values for {name}", "keep one of the two spellings")
+            self._twice.add(name)
         self._values[name] = value
 
     def get(self, name: str) -> object:
-        """Return the value as it is; null: there is none."""
+        """Return the value as it is; null: there is none.
+
+        Raises:
+            Refusal: There are two, or it is no text that can be written as UTF-8.
+        """
         self._read.add(name)
-        return self._values.get(name)
+        value = self._values.get(name)
+        if name in self._twice:
+            raise Refusal(f"it has two values for {name}", "keep one of the two spellings")
+        if isinstance(value, str) and _SURROGATE.search(value):
+            raise Refusal(f"{name} is {shown(value)}, no UTF-8", "write it as UTF-8")
+        return value
 
     def unread(self) -> list[str]:
         """Return the columns nobody asked for, in order."""

@@ -386,6 +386,8 @@ def test_rules_of_the_function_and_of_the_parameter_that_differ_refuse_the_funct
         {"param_name": ""},
         {"default_value": "much"},
         {"validation_rules": {"nobody": 1}},
+        {"param_name": "\udc80"},
+        {"paramName": "to"},
     ],
 )
 def test_a_parameter_that_is_refused_takes_its_function_with_it(more: dict[str, Any]) -> None:
