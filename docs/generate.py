@@ -24,7 +24,7 @@ from zephyrus_exec import errors, model
 from zephyrus_exec.cli.main import build_parser
 from zephyrus_exec.config import Limits
 from zephyrus_exec.config.file import ChainTable, File, SignerTable
-from zephyrus_exec.config.values import SCALARS
+from zephyrus_exec.config.variables import RETIRED, VARIABLES
 from zephyrus_exec.protocol.messages import REQUEST_TYPES
 from zephyrus_exec.protocol.texts_en import ENGLISH
 from zephyrus_exec.protocol.texts_es import SPANISH
@@ -203,6 +203,8 @@ def _file_keys() -> str:
         "store": "`memory:`, or a SQLite file; a relative path starts from the file's folder.",
         "language": "`es` or `en`: the language of the texts that clients get.",
         "drain_timeout": "Seconds that running executions get on a stop.",
+        "log_level": "`debug`, `info`, `warning`, `error` or `critical`: the least that is logged.",
+        "log_format": "`text` or `json`: how lines are logged.",
         "chains": "Chain id → RPC URL, a list of them, or a table, see below.",
         "signers": "Name → signer, see below. Names are small letters, digits and `_`.",
         "limits": "Bounds, see below.",
@@ -214,21 +216,22 @@ def _file_keys() -> str:
 
 
 def _variables() -> str:
-    rows = []
-    for setting, (variables, _) in SCALARS.items():
-        flag = "--" + setting.replace("_", "-")
-        names = ", then ".join(map(_code, variables))
-        rows.append((_code(setting), _code(flag), names, _code(_DEFAULTS[setting])))
-    return _table(("setting", "flag", "environment", "default"), rows)
+    rows = [
+        (
+            _code(one.name),
+            _code(one.flag) if one.flag.startswith("-") else one.flag,
+            _code(one.key) if one.key else "",
+            _code(one.default) if one.default else "",
+            one.meaning,
+        )
+        for one in VARIABLES
+    ]
+    return _table(("environment", "flag of `serve`", "key of the file", "default", "meaning"), rows)
 
 
-_DEFAULTS: Final = {
-    "host": "localhost",
-    "port": "8765",
-    "store": "zephyrus.db",
-    "language": "es",
-    "drain_timeout": "8",
-}
+def _retired() -> str:
+    rows = [(_code(name), retired.instead) for name, retired in RETIRED.items()]
+    return _table(("variable of the original", "now"), rows)
 
 
 def _flags() -> str:
@@ -256,14 +259,8 @@ def _arguments(parser: argparse.ArgumentParser) -> str:
         name = ", ".join(action.option_strings) or str(action.metavar)
         if action.option_strings and action.nargs != 0:
             name += f" {action.metavar or action.dest.upper()}"
-        given = vars(action) | {"default": _shown_default(action)}
-        rows.append((_code(name), (action.help or "") % given))
+        rows.append((_code(name), (action.help or "") % vars(action)))
     return _table(("argument", "meaning"), rows) if rows else "No arguments."
-
-
-def _shown_default(action: argparse.Action) -> object:
-    """Return the default as it is on a machine without our variables."""
-    return "ws://localhost:8765" if action.dest == "url" else action.default
 
 
 PARTS: Final[dict[str, Callable[[], str]]] = {
@@ -272,6 +269,7 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "events": _events,
     "flags": _flags,
     "variables": _variables,
+    "retired": _retired,
     "file-keys": _file_keys,
     "chain-keys": lambda: _fields(ChainTable),
     "signer-keys": lambda: _fields(SignerTable),

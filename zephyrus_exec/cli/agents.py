@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from ..config import load_settings
 from ..conversion import unstructure
 from ..stores.memory import MemoryStore
 from .composition import Parts, make_engine, open_parts
+from .environment import read_settings
 from .output import print_json, print_table
 
 
@@ -34,7 +33,7 @@ async def show_command(options: argparse.Namespace) -> int:
 
 async def check_command(options: argparse.Namespace) -> int:
     """Print what is wrong with each agent; 0: nothing, 1: something."""
-    settings = load_settings(vars(options), os.environ, options.config)
+    settings = read_settings(options)
     rows: list[tuple[str, str, str]] = []
     async with open_parts(settings, demo=options.demo) as parts:
         engine = make_engine(parts, MemoryStore(), settings)
@@ -47,6 +46,6 @@ async def check_command(options: argparse.Namespace) -> int:
 
 @asynccontextmanager
 async def _parts(options: argparse.Namespace) -> AsyncIterator[Parts]:
-    settings = load_settings(vars(options), os.environ, options.config)
+    settings = read_settings(options)
     async with open_parts(settings, demo=options.demo) as parts:
         yield parts

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from ..config import Settings, load_settings
+from ..config import Settings
 from ..engine.clock import SystemClock
 from ..engine.lanes import Lanes
 from ..engine.offers import Offers
 from ..engine.reconciler import Reconciler
 from ..interfaces.store import ExecutionStore
 from .composition import Parts, fee_policies, journal_of, open_sqlite
+from .environment import read_settings
 
 
 def _path(options: argparse.Namespace) -> Path:
-    return journal_of(load_settings(vars(options), os.environ, options.config))
+    return journal_of(read_settings(options))
 
 
 async def begin_anew(options: argparse.Namespace) -> None:

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from .. import __version__
 from ..errors import ZephyrusError
+from ..logs import LEVELS
 from . import agents, demo, effects, execute, executions, lanes, serving, store
 
 EXIT_OK = 0
@@ -82,7 +83,10 @@ def _add_serve(commands: _Commands) -> None:
     serve.add_argument("--drain-timeout", metavar="SECONDS", help="time a stop may take [8]")
     serve.add_argument("--demo", action="store_true", help="an embedded chain and demo agents")
     _add_config(serve)
-    serve.add_argument("--verbose", action="store_true", help="log what goes on")
+    serve.add_argument(
+        "--log-level", help=f"the least that is logged: {', '.join(LEVELS)} [warning]"
+    )
+    serve.add_argument("--log-format", help="how lines are logged: text or json [text]")
     serve.set_defaults(command=serving.serve_command)
 
 
@@ -91,9 +95,9 @@ def _add_execute(commands: _Commands) -> None:
     command.add_argument("agent_id", metavar="AGENT_ID")
     command.add_argument(
         "--url",
-        default=os.environ.get("WS_URL") or "ws://localhost:8765",
-        help="the server [WS_URL or %(default)s]",
+        help=f"the server [WS_URL or {execute.DEFAULT_URL}]",
     )
+    _add_env_file(command)
     command.add_argument("--json", action="store_true", help="print the reply as JSON")
     command.set_defaults(command=execute.execute_command)
 
@@ -212,6 +216,13 @@ def _add_rpc(command: argparse.ArgumentParser) -> None:
 
 def _add_config(command: argparse.ArgumentParser) -> None:
     command.add_argument("--config", type=Path, metavar="FILE", help="settings as TOML")
+    _add_env_file(command)
+
+
+def _add_env_file(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--env-file", type=Path, metavar="FILE", help="variables as NAME=value lines [.env]"
+    )
 
 
 def _count(text: str) -> int:

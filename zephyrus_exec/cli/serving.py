@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
-import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from .. import __version__
-from ..config import Settings, load_settings
+from ..config import Settings
 from ..engine import ExecutionEngine
 from ..engine.accounts import list_lanes
 from ..engine.records import LaneStatus
@@ -19,6 +17,8 @@ from ..interfaces.store import ExecutionStore
 from ..protocol.wording import Language
 from ..service import Service, serve
 from .composition import Parts, make_engine, open_parts, open_store
+from .environment import read_settings, warn_of_misfits
+from .logs import start_logging
 from .output import note
 
 _AGENTS_SHOWN = 10
@@ -26,11 +26,9 @@ _AGENTS_SHOWN = 10
 
 async def serve_command(options: argparse.Namespace) -> int:
     """Serve until the process is asked to stop, then drain."""
-    logging.basicConfig(
-        level=logging.INFO if options.verbose else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
-    settings = load_settings(vars(options), os.environ, options.config)
+    settings = read_settings(options)
+    start_logging(settings)
+    warn_of_misfits(options)
     stop = asyncio.Event()
     with _stopped_by_signals(stop):
         if options.demo:

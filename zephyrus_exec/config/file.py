@@ -61,6 +61,8 @@ class File:
     store: str | None = None
     language: str | None = None
     drain_timeout: float | None = None
+    log_level: str | None = None
+    log_format: str | None = None
     chains: Mapping[str, Json] = field(factory=dict)
     signers: Mapping[str, Json] = field(factory=dict)
     limits: Limits = field(factory=Limits)
