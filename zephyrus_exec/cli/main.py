@@ -13,7 +13,7 @@ from typing import TypeAlias
 from .. import __version__
 from ..errors import ZephyrusError
 from ..logs import LEVELS
-from . import agents, demo, effects, execute, executions, lanes, serving, store
+from . import agents, demo, doctor, effects, execute, executions, lanes, serving, store
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -66,6 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_lanes(commands)
     _add_store(commands)
     _add_agents(commands)
+    _add_doctor(commands)
     _add_demo(commands)
     return parser
 
@@ -194,6 +195,16 @@ def _add_agents(commands: _Commands) -> None:
         command.add_argument("--demo", action="store_true", help="the demo's agents")
         _add_rpc(command)
         _add_config(command)
+
+
+def _add_doctor(commands: _Commands) -> None:
+    command = commands.add_parser("doctor", help="look at everything a server needs; sends nothing")
+    command.add_argument("--host", help="as for serve")
+    command.add_argument("--port", help="as for serve")
+    _add_rpc(command)
+    _add_journal(command)
+    _add_json(command)
+    command.set_defaults(command=doctor.doctor_command)
 
 
 def _add_demo(commands: _Commands) -> None:

@@ -6,6 +6,7 @@ counts as not set.
 
 from __future__ import annotations
 
+from .chains import shown
 from .dotenv import DOTENV, read_dotenv
 from .load import load_settings
 from .settings import ChainRules, KeySettings, KeystoreSettings, Limits, Settings, SignerSettings
@@ -25,4 +26,5 @@ __all__ = [
     "find_misfits",
     "load_settings",
     "read_dotenv",
+    "shown",
 ]
