@@ -179,6 +179,17 @@ def _add_store(commands: _Commands) -> None:
     _add_journal(restored)
     _add_json(restored)
     restored.set_defaults(command=store.restored_command)
+    backup = actions.add_parser("backup", help="copy it into a new file while servers write it")
+    backup.add_argument("to", type=Path, metavar="TO", help="the new file; none is ever replaced")
+    backup.set_defaults(command=store.backup_command)
+    verify = actions.add_parser("verify", help="look for damage; 1: there is some")
+    verify.add_argument(
+        "file", type=Path, nargs="?", metavar="FILE", help="a backup, say [the journal]"
+    )
+    verify.set_defaults(command=store.verify_command)
+    for command in (backup, verify):
+        _add_journal(command)
+        _add_json(command)
 
 
 def _add_agents(commands: _Commands) -> None:

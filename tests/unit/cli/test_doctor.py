@@ -108,7 +108,9 @@ def test_variables_that_mean_nothing_are_told(ask: Ask, monkeypatch: pytest.Monk
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
 @pytest.mark.parametrize(("mode", "told"), [(0o644, ["green", "yellow"]), (0o600, ["green"])])
-def test_a_dotenv_with_keys_in_it_is_for_its_owner_only(ask: Ask, mode: int, told: str) -> None:
+def test_a_dotenv_with_keys_in_it_is_for_its_owner_only(
+    ask: Ask, mode: int, told: list[str]
+) -> None:
     file = Path(".env")
     file.write_text(f"ZEPHYRUS_KEY_MAIN={KEY}\n", encoding="utf-8")
     file.chmod(mode)
