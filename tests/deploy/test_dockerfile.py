@@ -133,7 +133,7 @@ async def test_what_it_installs_serves_is_healthy_and_stops(tmp_path: Path) -> N
     server.send_signal(getattr(signal, one("STOPSIGNAL").value))
     assert await asyncio.wait_for(server.wait(), 10) == 0
     assert await _healthy(env) != 0
-    assert os.path.getsize(env["ZEPHYRUS_STORE"]) > 0
+    assert os.stat(env["ZEPHYRUS_STORE"]).st_size > 0
 
 
 def _copy(folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from zephyrus_exec import (
     MemoryRepository,
     MemoryStore,
     RunContext,
+    Runner,
     Service,
 )
 from zephyrus_exec.client import Client
@@ -46,9 +47,7 @@ class Curious(Service):
 
 
 @asynccontextmanager
-async def server(
-    work: Callable[[RunContext], Awaitable[Any]], **limits: Any
-) -> AsyncIterator[tuple[str, Curious]]:
+async def server(work: Runner, **limits: Any) -> AsyncIterator[tuple[str, Curious]]:
     """Run a server with one agent, `a`; give HOST:PORT, and the service."""
     agents = MemoryRepository([Agent("a", runner=Component("work"))])
     engine = ExecutionEngine(
