@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from zephyrus_exec.config.variables import VARIABLES
+from zephyrus_exec.config.variables import RETIRED, VARIABLES
 
 from .commands import FLAGS
 from .markdown import ROOT
@@ -52,3 +52,9 @@ def test_no_mark_names_what_is_not_there() -> None:
     flags = {f"{path} {flag}" for path, some in FLAGS.items() for flag in some}
     flags |= {f"* {flag}" for some in FLAGS.values() for flag in some}
     assert shown() - flags - {one.name for one in VARIABLES} == {"--version"}
+
+
+@pytest.mark.parametrize("page", ["migration.md", "es/migration.md"])
+def test_both_pages_on_moving_here_name_every_variable_that_is_left_behind(page: str) -> None:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    assert [name for name in RETIRED if f"`{name}`" not in text] == []

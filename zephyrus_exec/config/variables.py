@@ -125,10 +125,11 @@ class Retired:
 RETIRED: Final[Mapping[str, Retired]] = {
     "SONIC_RPC_URL": Retired("write ZEPHYRUS_RPC_57054, with the chain's id in its name"),
     "SONIC_CHAIN_ID": Retired("the chain's id is part of the name: ZEPHYRUS_RPC_57054"),
-    "BLOCKCHAIN_API_URL": Retired(
-        "chains are asked directly: ZEPHYRUS_RPC_<CHAINID>, and a signer for what changes them"
+    "BLOCKCHAIN_API_URL": Retired("chains are asked directly, see ZEPHYRUS_RPC_<CHAINID>"),
+    "CONTRACT_API_URL": Retired(
+        "no back end makes the calls: chains are asked directly, see ZEPHYRUS_RPC_<CHAINID>, and "
+        "a signer of yours signs"
     ),
-    "CONTRACT_API_URL": Retired("contracts are described in the file, see --config"),
     "DB_API_URL": Retired("agents are described in the file, see --config"),
     "DEFAULT_GAS_LIMIT": Retired("each agent has its gas_limit"),
     "DEFAULT_MAX_PRIORITY_FEE": Retired(
