@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -32,7 +33,7 @@ def read_dotenv(file: Path) -> dict[str, str]:
         refuse(str(file), "is no UTF-8 text", "write it as UTF-8 text")
     found: dict[str, str] = {}
     lines: dict[str, int] = {}
-    for line, name, value in _bindings(file, text):
+    for line, name, value in _bindings(file, text) if text.strip() else ():
         source = f"{file.name}, line {line}"
         if name is None or value is None:
             refuse(source, "sets no variable (not shown)", "write NAME=value")
@@ -48,13 +49,10 @@ def _bindings(file: Path, text: str) -> Iterator[tuple[int, str | None, str | No
     except ImportError:
         raise MissingExtra(
             f'{file.name} needs the cli extra: pip install "zephyrus-exec[cli]"; or set the '
-            f"variables otherwise, and write --env-file {_NOWHERE}"
+            f"variables otherwise, and write --env-file {os.devnull}"
         ) from None
     for binding in parse_stream(io.StringIO(text)):
         before = binding.original.string
         line = binding.original.line + before[: len(before) - len(before.lstrip())].count("\n")
         if binding.error or binding.key is not None:
             yield line, None if binding.error else binding.key, binding.value
-
-
-_NOWHERE: Final = "/dev/null"
