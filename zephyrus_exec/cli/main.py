@@ -14,6 +14,7 @@ from .. import __version__
 from ..errors import ZephyrusError
 from ..logs import LEVELS
 from . import agents, demo, doctor, effects, execute, executions, lanes, serving, store
+from .output import note
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return asyncio.run(_run(command, options))
     except ZephyrusError as error:
-        print(f"zephyrus-exec: {error.message}", file=sys.stderr)
+        note(f"zephyrus-exec: {error.message}")
         return EXIT_USAGE
     except KeyboardInterrupt:
         return 130
