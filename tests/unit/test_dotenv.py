@@ -137,3 +137,7 @@ def test_the_list_of_variables_has_every_setting_that_is_one_value() -> None:
     for setting, (variables, _) in SCALARS.items():
         for variable in variables:
             assert listed[variable] == (setting, "--" + setting.replace("_", "-"))
+
+
+def test_a_variable_is_ours_or_was_the_original_s_and_never_both() -> None:
+    assert not {one.name for one in VARIABLES} & RETIRED.keys()

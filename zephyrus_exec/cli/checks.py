@@ -17,7 +17,7 @@ from ..config import MEMORY_STORE, KeySettings, Settings, SignerSettings, shown
 from ..engine import ExecutionEngine
 from ..engine.accounts import list_lanes
 from ..engine.records import LaneStatus
-from ..errors import ConfigurationError, InvocationError, StoreError
+from ..errors import ConfigurationError, InvocationError, ZephyrusError
 from ..interfaces.chain import Chain
 from ..interfaces.repositories import AgentRepository
 from ..interfaces.signer import Signer
@@ -87,7 +87,7 @@ async def lanes_found(store: ExecutionStore) -> list[Finding]:
     """Tell which accounts wait for somebody."""
     try:
         views = await list_lanes(store)
-    except StoreError as error:
+    except ZephyrusError as error:  # not readable, or not as this release writes it
         return [red("store", error.message, "store verify tells what is damaged")]
     findings = []
     for view in views:
@@ -183,13 +183,17 @@ async def agents_found(engine: ExecutionEngine, repository: AgentRepository) -> 
 
 async def low_balances_found(engine: ExecutionEngine) -> list[Finding]:
     """Tell which accounts cannot pay for many more transactions like their last."""
+    try:
+        lows = await engine.look_at_balances()
+    except ZephyrusError:  # the lanes cannot be read, which was told with the journal
+        return []
     return [
         yellow(
             f"lane {low.lane}",
             f"has {low.balance_wei} wei, and should have {low.wanted_wei}",
             "send its account some",
         )
-        for low in await engine.look_at_balances()
+        for low in lows
     ]
 
 

@@ -17,12 +17,13 @@ _SHORTEST: Final = 6
 _KEY_LENGTH: Final = 16
 """Characters from which a part of a URL is a key, and no word such as `mainnet`."""
 
+# Repetitions in the middle are bounded: what a peer or a node says may be made to be slow to search.
 _SHAPES: Final = (
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]+"), rf"\1 {HIDDEN}"),
     (re.compile(r"(zephyrus\.auth\.bearer\.)[\w=-]+"), rf"\1{HIDDEN}"),
     # of any URL: user and password, and the query; paths are shown unless they are known secrets
-    (re.compile(r"\b([a-z][a-z0-9+.-]*://)[^\s/?#@'\"]+@"), rf"\1{HIDDEN}@"),
-    (re.compile(r"\b([a-z][a-z0-9+.-]*://[^\s?#'\"]+\?)[^\s#'\"]+"), rf"\1{HIDDEN}"),
+    (re.compile(r"\b([a-z][a-z0-9+.-]{0,20}://)[^\s/?#@'\"]{1,500}@"), rf"\1{HIDDEN}@"),
+    (re.compile(r"\b([a-z][a-z0-9+.-]{0,20}://[^\s?#'\"]{1,500}\?)[^\s#'\"]+"), rf"\1{HIDDEN}"),
 )
 
 

@@ -9,6 +9,7 @@ import shutil
 import socket
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -170,10 +171,9 @@ def test_the_place_of_the_journal_is_looked_at(
 
 
 def test_a_file_of_another_program_is_red_and_not_touched(ask: Ask) -> None:
-    other = sqlite3.connect("other.db")
-    other.execute("CREATE TABLE agents (id)")
-    other.commit()
-    other.close()
+    with closing(sqlite3.connect("other.db")) as other:
+        other.execute("CREATE TABLE agents (id)")
+        other.commit()
     before = Path("other.db").read_bytes()
     code, found = ask("--store", "other.db")
     assert (code, statuses(found["store"])) == (1, ["green", "red"])
@@ -189,6 +189,16 @@ def test_little_room_on_the_disk_is_told(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
     _, found = ask()
     assert found["store"][0]["status"] == status
+
+
+def test_a_journal_that_cannot_be_read_hides_nothing_else(ask: Ask) -> None:
+    asyncio.run(write(Path("z.db"), EffectState.FINAL_OK, LaneStatus.OPEN))
+    with closing(sqlite3.connect("z.db")) as connection:
+        connection.execute("UPDATE zx_record SET body = '{}' WHERE kind = 'lane'")
+        connection.commit()
+    code, found = ask("--store", "z.db")
+    assert (code, statuses(found["store"])) == (1, ["green", "green", "red"])
+    assert statuses(found["port"]) == ["green"]
 
 
 # --- chains and accounts
