@@ -17,7 +17,7 @@ _SHORTEST: Final = 6
 _KEY_LENGTH: Final = 16
 """Characters from which a part of a URL is a key, and no word such as `mainnet`."""
 
-# Repetitions in the middle are bounded: what a peer or a node says may be made to be slow to search.
+# Repetitions in the middle are bounded: what a peer or node says may be made to be slow to search.
 _SHAPES: Final = (
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]+"), rf"\1 {HIDDEN}"),
     (re.compile(r"(zephyrus\.auth\.bearer\.)[\w=-]+"), rf"\1{HIDDEN}"),
