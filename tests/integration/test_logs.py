@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from zephyrus_exec.logs import AboutFilter
 from zephyrus_exec.protocol.messages import Completed, Failed, Reply
 from zephyrus_exec.transports.memory import memory_pair
 
-from .commands import PATIENCE, Serving, serving
+from .commands import PATIENCE, Serving, run, serving
 
 LOOPBACK = ("--host", "127.0.0.1", "--port", "0")
 CHAIN = """
@@ -122,6 +123,18 @@ async def test_at_the_most_talkative_level_no_secret_is_told(tmp_path: Path, for
     assert "unreachable" in said
     for secret in ("hunter2pw", "projectsecret", "querysec", key):
         assert secret not in said
+
+
+def test_a_server_that_does_not_start_says_so_in_a_line_of_json_too(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        port = str(other.getsockname()[1])
+        options = ("--host", "127.0.0.1", "--port", port, "--store", "memory:")
+        ended = run("serve", *options, "--log-format", "json", cwd=tmp_path)
+    lines = [json.loads(line)["message"] for line in ended.err.splitlines()]
+    assert ended.code == 2
+    assert lines[-1].startswith("zephyrus-exec: ")
+    assert port in lines[-1]
 
 
 # --- in this process

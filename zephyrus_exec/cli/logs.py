@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from ..config import KeySettings, Settings
 from ..logs import Redaction, write_to
 from .output import log_notes
+
+
+@contextmanager
+def logging_restored() -> Iterator[None]:
+    """Leave the process's logging as it was, whatever a command has made of it."""
+    root, ours = logging.getLogger(), logging.getLogger("zephyrus_exec")
+    handlers, levels = root.handlers[:], (root.level, ours.level)
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(levels[0])
+        ours.setLevel(levels[1])
+        log_notes(None)
 
 
 def start_logging(settings: Settings) -> None:

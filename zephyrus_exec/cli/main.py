@@ -14,6 +14,7 @@ from .. import __version__
 from ..errors import ZephyrusError
 from ..logs import LEVELS
 from . import agents, demo, doctor, effects, execute, executions, lanes, serving, store
+from .logs import logging_restored
 from .output import note
 
 EXIT_OK = 0
@@ -34,7 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         connection, or an operation that was refused.
     """
     options = build_parser().parse_args(arguments)
-    command: Command = options.command
+    with logging_restored():
+        return _ended(options.command, options)
+
+
+def _ended(command: Command, options: argparse.Namespace) -> int:
     try:
         return asyncio.run(_run(command, options))
     except ZephyrusError as error:

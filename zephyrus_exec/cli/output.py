@@ -71,17 +71,17 @@ def print_json(value: Json) -> None:
 
 def note(text: str) -> None:
     """Print a line on stderr, for the person who started the command."""
-    if _notes.handlers:
-        _notes.info("%s", text.strip())
-    else:
+    if _notes.level == logging.NOTSET:
         print(text, file=sys.stderr, flush=True)
+    else:
+        _notes.info("%s", text.strip())
 
 
 def log_notes(handler: logging.Handler | None) -> None:
     """Let notes from now on be lines of a log, whatever its level; null: lines of their own."""
     _notes.handlers[:] = [] if handler is None else [handler]
-    _notes.propagate = False
-    _notes.setLevel(logging.INFO)
+    _notes.propagate = handler is None
+    _notes.setLevel(logging.NOTSET if handler is None else logging.INFO)
 
 
 def moment(seconds: float | None) -> str:
