@@ -24,7 +24,7 @@ from zephyrus_exec import errors, model
 from zephyrus_exec.cli.main import build_parser
 from zephyrus_exec.config import Limits
 from zephyrus_exec.config.file import ChainTable, File, SignerTable
-from zephyrus_exec.config.values import SCALARS, flag_of
+from zephyrus_exec.config.variables import RETIRED, VARIABLES
 from zephyrus_exec.protocol.messages import REQUEST_TYPES
 from zephyrus_exec.protocol.texts_en import ENGLISH
 from zephyrus_exec.protocol.texts_es import SPANISH
@@ -207,6 +207,8 @@ def _file_keys() -> str:
         "configured one.",
         "language": "`es` or `en`: the language of the texts that clients get.",
         "drain_timeout": "Seconds that running executions get on a stop.",
+        "log_level": "`debug`, `info`, `warning`, `error` or `critical`: the least that is logged.",
+        "log_format": "`text` or `json`: how lines are logged.",
         "chains": "Chain id → RPC URL, a list of them, or a table, see below.",
         "signers": "Name → signer, see below. Names are small letters, digits and `_`.",
         "limits": "Bounds, see below.",
@@ -218,30 +220,22 @@ def _file_keys() -> str:
 
 
 def _variables() -> str:
-    rows = []
-    for setting, (variables, _) in SCALARS.items():
-        flag = flag_of(setting)
-        names = ", then ".join(map(_code, variables))
-        rows.append(
-            (
-                _code(setting),
-                _code(flag),
-                names,
-                _code(_DEFAULTS[setting]) if _DEFAULTS[setting] else "",
-            )
+    rows = [
+        (
+            _code(one.name),
+            _code(one.flag) if one.flag.startswith("-") else one.flag,
+            _code(one.key) if one.key else "",
+            _code(one.default) if one.default else "",
+            one.meaning,
         )
-    return _table(("setting", "flag", "environment", "default"), rows)
+        for one in VARIABLES
+    ]
+    return _table(("environment", "flag of `serve`", "key of the file", "default", "meaning"), rows)
 
 
-_DEFAULTS: Final = {
-    "host": "localhost",
-    "port": "8765",
-    "store": "zephyrus.db",
-    "agents_from": "",
-    "agents_chain_id": "",
-    "language": "es",
-    "drain_timeout": "8",
-}
+def _retired() -> str:
+    rows = [(_code(name), retired.instead) for name, retired in RETIRED.items()]
+    return _table(("variable of the original", "now"), rows)
 
 
 def _flags() -> str:
@@ -269,14 +263,8 @@ def _arguments(parser: argparse.ArgumentParser) -> str:
         name = ", ".join(action.option_strings) or str(action.metavar)
         if action.option_strings and action.nargs != 0:
             name += f" {action.metavar or action.dest.upper()}"
-        given = vars(action) | {"default": _shown_default(action)}
-        rows.append((_code(name), (action.help or "") % given))
+        rows.append((_code(name), (action.help or "") % vars(action)))
     return _table(("argument", "meaning"), rows) if rows else "No arguments."
-
-
-def _shown_default(action: argparse.Action) -> object:
-    """Return the default as it is on a machine without our variables."""
-    return "ws://localhost:8765" if action.dest == "url" else action.default
 
 
 PARTS: Final[dict[str, Callable[[], str]]] = {
@@ -285,6 +273,7 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "events": _events,
     "flags": _flags,
     "variables": _variables,
+    "retired": _retired,
     "file-keys": _file_keys,
     "chain-keys": lambda: _fields(ChainTable),
     "signer-keys": lambda: _fields(SignerTable),

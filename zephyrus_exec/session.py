@@ -19,6 +19,7 @@ from .errors import (
     ZephyrusError,
 )
 from .interfaces.transport import Transport
+from .logs import about
 from .model import ActionResult, JsonObject, Outcome, Principal
 from .protocol.codec import MAX_BYTES, MAX_DEPTH
 from .protocol.connection import MAX_PENDING, Close, V1Connection
@@ -85,10 +86,12 @@ class Session:
 
     async def run(self) -> None:
         """Serve the peer until its channel ends. Executions it started go on without it."""
+        about(connection=new_id(), principal=self._principal.id)
+        _log.info("a connection from %s", self._transport.handshake.peer or "this process")
         try:
             await self._read()
         except TransportError as end:
-            _log.debug("a session ended: %s", end)
+            _log.info("the connection has ended: %s", end.message)
         finally:
             self._gone = True
             if not self._submitting:
@@ -113,6 +116,7 @@ class Session:
                 order = self._connection.receive(frame)
                 if isinstance(order, Close):
                     await self._transport.aclose(order.code, order.reason)
+                    _log.info("the connection is refused: %d %s", order.code, order.reason)
                     return
             if self._answering is None or self._answering.done():
                 self._answering = asyncio.create_task(self._answer_all())
@@ -134,7 +138,7 @@ class Session:
             _log.debug("a reply was not delivered: %s", end)
         except Exception:  # noqa: BLE001 - a bug of ours must end this peer's session only
             incident = new_id()
-            _log.exception("a session failed, incident %s", incident)
+            _log.exception("a session failed, incident %s", incident, extra={"incident": incident})
             await self._transport.aclose(1011, f"internal error, incident {incident}")
 
     async def _execute(self, request: ExecuteRequest) -> None:

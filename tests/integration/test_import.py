@@ -42,6 +42,7 @@ def source(tmp_path: Path) -> Path:
     return make_database(tmp_path / "old" / "zephyrus.db")
 
 
+@pytest.mark.shows("agents import --to", "agents import --chain-id", "agents import --json")
 def test_every_row_is_taken_repaired_or_refused_as_expected(source: Path, tmp_path: Path) -> None:
     ended = run("agents", "import", str(source), "--to", str(tmp_path / "new.db"), *CHAIN, "--json")
     told = [text_of(line) for line in lines_of(ended.out)]
@@ -87,6 +88,7 @@ def test_what_was_imported_is_there_and_checked(source: Path, tmp_path: Path) ->
     assert "names no planner" in " ".join(checked.out.split())
 
 
+@pytest.mark.shows("agents import --dry-run")
 def test_a_dry_run_tells_the_same_and_writes_nothing(source: Path, tmp_path: Path) -> None:
     to = tmp_path / "new.db"
     command = ("agents", "import", str(source), "--to", str(to), *CHAIN, "--json")
@@ -127,6 +129,7 @@ def test_rows_that_are_all_right_are_exit_code_0_and_a_table_for_people(tmp_path
     assert "give it a planner" in " ".join(ended.out.split())
 
 
+@pytest.mark.shows("ZEPHYRUS_AGENTS")
 def test_the_target_may_be_named_by_the_environment(tmp_path: Path) -> None:
     (tmp_path / "dump.json").write_text('{"agents": [{"agentId": "a", "status": "active"}]}')
     to = {"ZEPHYRUS_AGENTS": str(tmp_path / "new.db")}

@@ -413,6 +413,7 @@ async def command(*arguments: str, **env: str) -> tuple[int, str, str]:
     return ended.code, ended.out, ended.err
 
 
+@pytest.mark.shows("agents import --agent", "agents import --contract", "DB_API_URL")
 async def test_agents_are_imported_by_their_ids_and_by_their_contract(tmp_path: Path) -> None:
     to = ("--to", str(tmp_path / "new.db"), "--chain-id", "57054", "--json")
     async with FakeApi(GOOD | {"agents": GOOD["agents"][:2]}).serve() as server:
@@ -427,6 +428,7 @@ async def test_agents_are_imported_by_their_ids_and_by_their_contract(tmp_path: 
     assert contract["verdict"] == "repaired"
 
 
+@pytest.mark.shows("ZEPHYRUS_AGENTS_CHAIN_ID")
 async def test_a_server_reads_its_agents_from_the_api_that_the_old_variable_names(
     tmp_path: Path,
 ) -> None:
@@ -446,6 +448,27 @@ async def test_a_server_reads_its_agents_from_the_api_that_the_old_variable_name
         rpc = ("--rpc", "57054=http://127.0.0.1:1")
         only = await command("agents", "show", "good", *rpc, "--agents", server.url)
         assert only[0] == 0
+
+
+@pytest.mark.shows("* --agents-chain-id")
+@pytest.mark.parametrize(
+    "words",
+    ["serve", "agents list", "agents show good", "agents check", "agents export"],
+)
+async def test_every_command_that_reads_agents_takes_the_chain_of_an_api(
+    words: str, tmp_path: Path
+) -> None:
+    async with FakeApi(GOOD).serve() as server:
+        flags = ("--agents", server.url, "--store", "x.db") if words == "serve" else ()
+        flags = flags or ("--agents", server.url)
+        wrong = await command(*words.split(), *flags, "--agents-chain-id", "x")
+        lacking = await command(*words.split(), *flags)
+        if words == "agents show good":
+            right = await command(*words.split(), *flags, "--agents-chain-id", "57054")
+            assert (right[0], json.loads(right[1])["name"]) == (0, "Good")
+    assert (wrong[0], lacking[0]) == (2, 2)
+    assert "--agents-chain-id: 'x' is no chain id" in wrong[2]
+    assert "does not tell the chain" in lacking[2]
 
 
 async def test_without_its_extra_the_api_is_refused_with_the_install_line(tmp_path: Path) -> None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from ..config import Settings, load_settings
+from ..config import Settings
 from ..conversion import unstructure
 from ..errors import ConfigurationError, RepositoryError
 from ..repositories.files_format import render, write_file
 from ..repositories.files_writing import WRITTEN_FILE
 from ..stores.memory import MemoryStore
 from .composition import Parts, make_engine, open_parts
+from .environment import read_settings
 from .output import note, print_json, print_table
 
 _UNHEARD = logging.NullHandler()
@@ -118,4 +118,4 @@ async def _parts(options: argparse.Namespace) -> AsyncIterator[Parts]:
 
 def _settings(options: argparse.Namespace) -> Settings:
     logging.getLogger("zephyrus_exec.repositories").addHandler(_UNHEARD)
-    return load_settings(vars(options), os.environ, options.config)
+    return read_settings(options)

@@ -54,10 +54,9 @@ async def open_parts(settings: Settings, *, demo: bool) -> AsyncIterator[Parts]:
     async with AsyncExitStack() as stack:
         chains: dict[int, Chain] = {}
         for chain_id, urls in settings.chains.items():
-            rules = settings.chain_rules.get(chain_id) or ChainRules()
-            chains[chain_id] = _chain(chain_id, urls, rules)
+            chains[chain_id] = open_chain(settings, chain_id, urls)
             stack.push_async_callback(chains[chain_id].aclose)
-        signers = {name: await _signer(s) for name, s in settings.signers.items()}
+        signers = {name: await open_signer(s) for name, s in settings.signers.items()}
         world = None
         if demo:
             from ..demo import demo_world
@@ -157,9 +156,15 @@ async def open_sqlite(path: Path, *, restored: bool = False) -> AsyncIterator[Ex
         await store.aclose()
 
 
-def _chain(chain_id: int, urls: tuple[str, ...], rules: ChainRules) -> Chain:
+def open_chain(settings: Settings, chain_id: int, urls: tuple[str, ...]) -> Chain:
+    """Return a chain behind these URLs, treated as the settings say; no node is asked yet.
+
+    Raises:
+        MissingExtra: The `evm` extra is not installed.
+    """
     from ..evm import EvmChain
 
+    rules = settings.chain_rules.get(chain_id) or ChainRules()
     return EvmChain(
         chain_id,
         urls,
@@ -168,7 +173,12 @@ def _chain(chain_id: int, urls: tuple[str, ...], rules: ChainRules) -> Chain:
     )
 
 
-async def _signer(settings: SignerSettings) -> Signer:
+async def open_signer(settings: SignerSettings) -> Signer:
+    """Return a signer, its key decrypted.
+
+    Raises:
+        ConfigurationError: It cannot be opened, or an extra is missing.
+    """
     from ..evm import KeySigner, KeystoreSigner
 
     if isinstance(settings, KeystoreSettings):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from ..repositories.files_format import SUFFIXES
 from ..repositories.memory import MemoryRepository
 from ..repositories.sqlite import SqliteRepository
 from ..repositories.zephyrus import Line, Report, Tables, import_into, read_source, read_tables
+from .environment import environment_of
 from .output import note, print_json, print_table
 
 _API = "DB_API_URL"
@@ -45,7 +45,7 @@ async def import_command(options: argparse.Namespace) -> int:
 
 
 async def _read(options: argparse.Namespace) -> Tables:
-    source = options.source or os.environ.get(_API)
+    source = options.source or environment_of(options).get(_API)
     if not source:
         raise ConfigurationError(f"there is nothing to import; name a SOURCE, or set {_API}")
     if is_url(source):
@@ -83,7 +83,7 @@ async def _read_api(url: str, agents: Sequence[str], contracts: Sequence[str]) -
 def _target_path(options: argparse.Namespace) -> Path:
     if options.to is not None:
         return Path(options.to)
-    environ = {name: text for name, text in os.environ.items() if name != _API}
+    environ = {name: text for name, text in environment_of(options).items() if name != _API}
     named = load_settings(vars(options), environ, options.config).agents_from
     if named is None or is_url(named):
         raise ConfigurationError(

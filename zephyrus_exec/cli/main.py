@@ -12,7 +12,21 @@ from typing import TypeAlias
 
 from .. import __version__
 from ..errors import ZephyrusError
-from . import agents, demo, effects, execute, executions, importing, lanes, serving, store
+from ..logs import LEVELS
+from . import (
+    agents,
+    demo,
+    doctor,
+    effects,
+    execute,
+    executions,
+    importing,
+    lanes,
+    serving,
+    store,
+)
+from .logs import logging_restored
+from .output import note
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -32,11 +46,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         connection, or an operation that was refused.
     """
     options = build_parser().parse_args(arguments)
-    command: Command = options.command
+    with logging_restored():
+        return _ended(options.command, options)
+
+
+def _ended(command: Command, options: argparse.Namespace) -> int:
     try:
         return asyncio.run(_run(command, options))
     except ZephyrusError as error:
-        print(f"zephyrus-exec: {error.message}", file=sys.stderr)
+        note(f"zephyrus-exec: {error.message}")
         return EXIT_USAGE
     except KeyboardInterrupt:
         return 130
@@ -65,6 +83,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_lanes(commands)
     _add_store(commands)
     _add_agents(commands)
+    _add_doctor(commands)
     _add_demo(commands)
     return parser
 
@@ -83,7 +102,10 @@ def _add_serve(commands: _Commands) -> None:
     serve.add_argument("--drain-timeout", metavar="SECONDS", help="time a stop may take [8]")
     serve.add_argument("--demo", action="store_true", help="an embedded chain and demo agents")
     _add_config(serve)
-    serve.add_argument("--verbose", action="store_true", help="log what goes on")
+    serve.add_argument(
+        "--log-level", help=f"the least that is logged: {', '.join(LEVELS)} [warning]"
+    )
+    serve.add_argument("--log-format", help="how lines are logged: text or json [text]")
     serve.set_defaults(command=serving.serve_command)
 
 
@@ -92,9 +114,9 @@ def _add_execute(commands: _Commands) -> None:
     command.add_argument("agent_id", metavar="AGENT_ID")
     command.add_argument(
         "--url",
-        default=os.environ.get("WS_URL") or "ws://localhost:8765",
-        help="the server [WS_URL or %(default)s]",
+        help=f"the server [WS_URL or {execute.DEFAULT_URL}]",
     )
+    _add_env_file(command)
     command.add_argument("--json", action="store_true", help="print the reply as JSON")
     command.set_defaults(command=execute.execute_command)
 
@@ -175,6 +197,17 @@ def _add_store(commands: _Commands) -> None:
     _add_journal(restored)
     _add_json(restored)
     restored.set_defaults(command=store.restored_command)
+    backup = actions.add_parser("backup", help="copy it into a new file while servers write it")
+    backup.add_argument("to", type=Path, metavar="TO", help="the new file; none is ever replaced")
+    backup.set_defaults(command=store.backup_command)
+    verify = actions.add_parser("verify", help="look for damage; 1: there is some")
+    verify.add_argument(
+        "file", type=Path, nargs="?", metavar="FILE", help="a backup, say [the journal]"
+    )
+    verify.set_defaults(command=store.verify_command)
+    for command in (backup, verify):
+        _add_journal(command)
+        _add_json(command)
 
 
 def _add_agents(commands: _Commands) -> None:
@@ -227,6 +260,16 @@ def _add_import(actions: _Commands) -> None:
     command.set_defaults(command=importing.import_command)
 
 
+def _add_doctor(commands: _Commands) -> None:
+    command = commands.add_parser("doctor", help="look at everything a server needs; sends nothing")
+    command.add_argument("--host", help="as for serve")
+    command.add_argument("--port", help="as for serve")
+    _add_rpc(command)
+    _add_journal(command)
+    _add_json(command)
+    command.set_defaults(command=doctor.doctor_command)
+
+
 def _add_demo(commands: _Commands) -> None:
     command = commands.add_parser("demo", help="see an agent read and change a contract, now")
     command.set_defaults(command=demo.demo_command)
@@ -259,6 +302,13 @@ def _add_agents_from(command: argparse.ArgumentParser) -> None:
 
 def _add_config(command: argparse.ArgumentParser) -> None:
     command.add_argument("--config", type=Path, metavar="FILE", help="settings as TOML")
+    _add_env_file(command)
+
+
+def _add_env_file(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--env-file", type=Path, metavar="FILE", help="variables as NAME=value lines [.env]"
+    )
 
 
 def _count(text: str) -> int:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
-import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from .. import __version__
-from ..config import Settings, is_url, load_settings, shown
+from ..config import Settings, is_url, shown
 from ..engine import ExecutionEngine
 from ..engine.accounts import list_lanes
 from ..engine.records import LaneStatus
@@ -22,6 +20,8 @@ from ..interfaces.store import ExecutionStore
 from ..protocol.wording import Language
 from ..service import Service, serve
 from .composition import Parts, make_engine, open_parts, open_store
+from .environment import read_settings, warn_of_misfits
+from .logs import start_logging
 from .output import note
 from .sources import check_agents
 
@@ -30,11 +30,9 @@ _AGENTS_SHOWN = 10
 
 async def serve_command(options: argparse.Namespace) -> int:
     """Serve until the process is asked to stop, then drain."""
-    logging.basicConfig(
-        level=logging.INFO if options.verbose else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
-    settings = load_settings(vars(options), os.environ, options.config)
+    settings = read_settings(options)
+    start_logging(settings)
+    warn_of_misfits(options)
     check_agents(settings)
     stop = asyncio.Event()
     with _stopped_by_signals(stop):

@@ -63,6 +63,8 @@ class File:
     agents_chain_id: int | None = None
     language: str | None = None
     drain_timeout: float | None = None
+    log_level: str | None = None
+    log_format: str | None = None
     chains: Mapping[str, Json] = field(factory=dict)
     signers: Mapping[str, Json] = field(factory=dict)
     limits: Limits = field(factory=Limits)

@@ -91,6 +91,10 @@ class Settings:
     """Language of the texts for people: `es` or `en`."""
     drain_timeout: float = 8.0
     """Seconds a stop may take; containers are killed after 10."""
+    log_level: str = "warning"
+    """The least that is logged: `debug`, `info`, `warning`, `error` or `critical`."""
+    log_format: str = "text"
+    """`text` or `json`."""
     chains: Mapping[int, tuple[str, ...]] = field(factory=dict, repr=_hosts)
     """RPC URLs by chain id, best first."""
     chain_rules: Mapping[int, ChainRules] = field(factory=dict)
@@ -104,5 +108,5 @@ class Settings:
     contracts: tuple[Contract, ...] = ()
     """Contracts the file describes."""
     sources: Mapping[str, str] = field(factory=dict)
-    """Who set host, port, store, agents_from, agents_chain_id, language, drain_timeout: `--store`,
-    `ZEPHYRUS_STORE`, `zephyrus.toml: store`; absent: nobody, it is the default."""
+    """Who set host, port, store and others that are one value each: `--store`, `ZEPHYRUS_STORE`,
+    `zephyrus.toml: store`; absent: nobody, it is the default."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
+from ..logs import FORMATS, LEVELS
 from .chains import shown
 from .refusal import refuse
 
@@ -86,6 +87,16 @@ def _seconds(source: str, value: object) -> float:
     return seconds
 
 
+def _word(kind: str, known: Collection[str]) -> Callable[[str, object], str]:
+    def parse(source: str, value: object) -> str:
+        word = str(value).strip().lower()
+        if word not in known:
+            refuse(source, f"{value!r} is no {kind}", f"write {', '.join(known)}")
+        return word
+
+    return parse
+
+
 SCALARS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[str, object], Any]]]] = {
     "host": (("WS_HOST",), _host),
     "port": (("PORT", "WS_PORT"), _port),
@@ -94,6 +105,8 @@ SCALARS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[str, object], Any]]
     "agents_chain_id": (("ZEPHYRUS_AGENTS_CHAIN_ID",), _chain_id),
     "language": (("ZEPHYRUS_LANGUAGE",), _language),
     "drain_timeout": (("ZEPHYRUS_DRAIN_TIMEOUT",), _seconds),
+    "log_level": (("LOG_LEVEL",), _word("log level", LEVELS)),
+    "log_format": (("LOG_FORMAT",), _word("log format", FORMATS)),
 }
 """Name → the variables that set it, the strongest first, and how its text is read."""
 

@@ -266,6 +266,9 @@ class Effects:
             return effect
 
     def _won(self, effect: Effect, told: Callable[[Effect], None]) -> None:
+        _log.info(
+            "the effect is signed: %s, nonce %d", effect.function, effect.nonce, extra=effect.about
+        )
         told(effect)
         self._reconciler.track(effect, 1, sent_at=self._clock.now(), flushed=True)
 

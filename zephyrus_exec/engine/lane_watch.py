@@ -12,6 +12,7 @@ from ..errors import InvocationError, StoreConflict, StoreError
 from ..interfaces.chain import Chain, Lookup
 from ..interfaces.clock import Clock
 from ..interfaces.store import ExecutionStore, Write
+from ..logs import about
 from ..model import JsonObject
 from .clock import wait_until
 from .offers import Blocked, Offers, Stored, offer_again
@@ -149,6 +150,7 @@ class LaneWatch:
 
     async def run(self) -> None:
         """Look again and again until every slot has its outcome."""
+        about(lane=self.key)
         pause = self._pace.first_look
         while self.slots:
             if self.news.is_set():
@@ -304,7 +306,11 @@ class LaneWatch:
             effect.sender, effect.nonce, after=after, upto=number
         )
         if consumer in effect.hashes:
-            _log.error("effect %s is in a block and has no receipt: nodes disagree", effect.key)
+            _log.error(
+                "effect %s is in a block and has no receipt: nodes disagree",
+                effect.key,
+                extra=effect.about,
+            )
             return
         evidence |= {"consumer": consumer, "after": after}
         # In a restored journal the consumer may be an attempt of this very effect.
@@ -325,23 +331,32 @@ class LaneWatch:
             fact: Fact = ("halted", {"reason": reason, "effect_key": effect.key})
             writes += halted.change(record.version, now, fact)
         await self._commit(one, effect, writes)
-        _log.error("effect %s is %s; lane %s is halted", effect.key, reason, self.key)
+        _log.error(
+            "effect %s is %s; lane %s is halted",
+            effect.key,
+            reason,
+            self.key,
+            extra=effect.about,
+        )
 
     # --- recording
 
     async def _record(self, one: Tracked, finding: Finding) -> None:
         effect, writes = finding.effect.change(one.version, self._clock.now(), *finding.facts)
-        await self._commit(one, effect, writes)
+        if await self._commit(one, effect, writes):
+            for kind, data in finding.facts:
+                _log_fact(effect, kind, data)
 
-    async def _commit(self, one: Tracked, effect: Effect, writes: Sequence[Write]) -> None:
-        """Store a change of one effect, or look what it has become meanwhile."""
+    async def _commit(self, one: Tracked, effect: Effect, writes: Sequence[Write]) -> bool:
+        """Store a change of one effect, or look what it has become meanwhile; return which."""
         one.stale = True
         try:
             await self._store.commit(writes)
         except StoreConflict:
             await self._reload(one)
-        else:
-            self._now_is(one, Stored(effect, one.version + 1))
+            return False
+        self._now_is(one, Stored(effect, one.version + 1))
+        return True
 
     async def _reload(self, one: Tracked) -> None:
         one.looked = False
@@ -468,7 +483,12 @@ class LaneWatch:
 
     async def _block(self, one: Tracked, reason: str) -> None:
         """Tell that the lowest slot cannot be included as things are, so that others wait."""
-        _log.warning("effect %s cannot be offered better: %s", one.effect.key, reason)
+        _log.warning(
+            "effect %s cannot be offered better: %s",
+            one.effect.key,
+            reason,
+            extra=one.effect.about,
+        )
         record = await self._store.get(LANE, self.key)
         if reason == "no_signer" or record is None:
             return
@@ -490,6 +510,14 @@ class LaneWatch:
             await wait_until(self._clock, self._clock.now() + seconds, news)
         finally:
             news.cancel()
+
+
+def _log_fact(effect: Effect, kind: str, data: JsonObject) -> None:
+    if _log.isEnabledFor(logging.INFO):
+        block = f" in block {data['block_number']}" if "block_number" in data else ""
+        outcome = " and reverted" if data.get("success") is False else ""
+        text = f"the effect is {kind.replace('_', ' ')}{outcome}{block}: {effect.function}"
+        _log.info("%s", text, extra=effect.about)
 
 
 def _hashes(tracked: Sequence[Tracked]) -> list[str]:

@@ -18,13 +18,13 @@ async def load_execution(store: ExecutionStore, execution_id: str) -> Execution:
     record = await store.get(EXECUTION, execution_id)
     if record is None:
         raise ExecutionNotFound(f"there is no execution {execution_id}", execution_id=execution_id)
-    return _execution(record)
+    return execution_of(record)
 
 
 async def list_executions(store: ExecutionStore, *, limit: int) -> list[Execution]:
     """Return the newest executions first, at most `limit`."""
     records = await store.scan(EXECUTION, newest_first=True, limit=limit)
-    return [_execution(record) for record in records]
+    return [execution_of(record) for record in records]
 
 
 async def scan_all(store: ExecutionStore, kind: str, *, group: str | None = None) -> list[Record]:
@@ -45,6 +45,7 @@ async def read_all(store: ExecutionStore, stream: str) -> list[Event]:
     return events
 
 
-def _execution(record: Record) -> Execution:
+def execution_of(record: Record) -> Execution:
+    """Return the execution that a record holds."""
     data = {name: value for name, value in record.data.items() if name != "owner"}
     return structure({"id": record.key, **data}, Execution)

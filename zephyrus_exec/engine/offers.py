@@ -196,7 +196,13 @@ class Offers:
         else:
             expect.append(Expect(LANE, effect.lane, lane[1]))
         await self._store.commit(writes, expect=expect, durable=True)
-        _log.info("effect %s: %s as %s", effect.key, fact[0], attempt.transaction_hash)
+        _log.info(
+            "effect %s: %s as %s",
+            effect.key,
+            fact[0],
+            attempt.transaction_hash,
+            extra={**effect.about, "transaction": attempt.transaction_hash},
+        )
         return Stored(effect, version + 1)
 
 
@@ -209,7 +215,9 @@ async def offer_again(effect: Effect, chain: Chain) -> bool:
     try:
         await chain.broadcast(effect.attempts[-1].bytes)
     except (ChainUnavailable, TransactionRejected) as error:
-        _log.warning("effect %s was offered, the node says: %s", effect.key, error)
+        _log.warning(
+            "effect %s was offered, the node says: %s", effect.key, error, extra=effect.about
+        )
         return False
     return True
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextvars import Context
 
 from ..errors import StoreError
 from ..interfaces.chain import Chain
@@ -142,7 +143,8 @@ class Reconciler:
                 pace=self._pace,
             )
         if lane.task is None:
-            lane.task = spawn(self._run(lane), f"zephyrus lane {lane.key}")
+            # a context of its own: it does not belong to the execution that comes first
+            lane.task = spawn(self._run(lane), f"zephyrus lane {lane.key}", context=Context())
             self._tasks.add(lane.task)
             lane.task.add_done_callback(self._tasks.discard)
         return lane
