@@ -54,6 +54,7 @@ async def until(url: str, agent_id: str, said: str | None) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.shows("serve --agents")
 async def test_agents_of_a_folder_are_served_as_they_are_edited(tmp_path: Path) -> None:
     folder = tmp_path / "agents"
     folder.mkdir()

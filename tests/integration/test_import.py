@@ -76,6 +76,7 @@ def test_nothing_of_the_source_changes_and_a_second_import_changes_nothing(
     assert first.err == second.err
 
 
+@pytest.mark.shows("agents show --agents")
 def test_what_was_imported_is_there_and_checked(source: Path, tmp_path: Path) -> None:
     to = str(tmp_path / "new.db")
     run("agents", "import", str(source), "--to", to, *CHAIN)

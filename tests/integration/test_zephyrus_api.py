@@ -455,12 +455,9 @@ async def test_a_server_reads_its_agents_from_the_api_that_the_old_variable_name
     "words",
     ["serve", "agents list", "agents show good", "agents check", "agents export"],
 )
-async def test_every_command_that_reads_agents_takes_the_chain_of_an_api(
-    words: str, tmp_path: Path
-) -> None:
+async def test_every_command_that_reads_agents_takes_the_chain_of_an_api(words: str) -> None:
     async with FakeApi(GOOD).serve() as server:
-        flags = ("--agents", server.url, "--store", "x.db") if words == "serve" else ()
-        flags = flags or ("--agents", server.url)
+        flags = ("--agents", server.url)
         wrong = await command(*words.split(), *flags, "--agents-chain-id", "x")
         lacking = await command(*words.split(), *flags)
         if words == "agents show good":

@@ -135,6 +135,7 @@ def test_a_source_that_is_none_is_refused_in_one_line(here: Here, path: str, sai
 # --- list and check
 
 
+@pytest.mark.shows("agents list --agents")
 def test_what_is_not_usable_is_told_beside_the_list(here: Here) -> None:
     here.write("agents/bad.json", "{")
     here.write("agents/good.json", IDLE)
@@ -145,6 +146,7 @@ def test_what_is_not_usable_is_told_beside_the_list(here: Here) -> None:
     assert line.startswith("not usable: bad.json: is no JSON")
 
 
+@pytest.mark.shows("agents check --agents")
 def test_what_is_not_usable_fails_the_check(here: Here) -> None:
     here.write("agents/good.json", IDLE)
     assert here("agents", "check", "--agents", "agents").code == 0
@@ -158,6 +160,7 @@ def test_what_is_not_usable_fails_the_check(here: Here) -> None:
 # --- export
 
 
+@pytest.mark.shows("agents export --agents", "agents export --to")
 def test_an_export_is_read_back_equal(here: Here) -> None:
     agents = [Agent("b", name="Ñandú"), Agent("../a\x00", gas_limit=2**256 - 1)]
     database(here.folder / "agents.db", *agents, CONTRACT)
@@ -184,6 +187,7 @@ def test_an_export_to_nowhere_is_printed(here: Here) -> None:
     assert [agent["id"] for agent in json.loads(said.out)["agents"]] == ["idle"]
 
 
+@pytest.mark.shows("agents export --force")
 def test_an_export_overwrites_only_where_it_is_told_to(here: Here) -> None:
     here.write("agents/one.json", IDLE)
     file = here.write("out.json", "precious")
