@@ -118,7 +118,7 @@ def test_what_the_settings_file_and_another_source_describe_is_refused(here: Her
         ("missing.json", "--agents: there is no 'missing.json'"),
         ("other.db", "--agents: other.db holds no agents of zephyrus-exec"),
         ("text.db", "--agents: text.db is not available (file is not a database)"),
-        ("https://example.org/agents", "--agents: 'https://example.org/…' is no path"),
+        ("ftp://example.org/agents", "--agents: 'ftp://example.org/…' is no path"),
         (" ", "--agents: '…' is no path; write the path of a folder"),
     ],
 )
