@@ -324,12 +324,13 @@ class LaneWatch:
         told = {"transaction_hash": effect.transaction_hash, **(effect.evidence or {})}
         effect, writes = effect.change(one.version, now, (reason, told))
         record = await self._store.get(LANE, self.key)
-        if record is not None and not Lane.of(record).refuses:
-            halted = evolve(
-                Lane.of(record), status=LaneStatus.HALTED, reason=reason, blocked_nonce=None
-            )
+        if record is not None:
+            lane = Lane.of(record)
+            if not lane.refuses:
+                lane = evolve(lane, status=LaneStatus.HALTED, reason=reason, blocked_nonce=None)
+            # Told also where it refuses already, so that nobody opens it who has not seen this.
             fact: Fact = ("halted", {"reason": reason, "effect_key": effect.key})
-            writes += halted.change(record.version, now, fact)
+            writes += lane.change(record.version, now, fact)
         await self._commit(one, effect, writes)
         _log.error(
             "effect %s is %s; lane %s is halted",

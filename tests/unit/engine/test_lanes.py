@@ -150,6 +150,26 @@ async def test_an_act_on_a_lane_that_moved_meanwhile_changes_nothing(case: Case)
     assert (await lane_of(case)).reason == "moved"
 
 
+async def test_a_lane_is_not_opened_by_who_has_not_seen_the_last_doubt(case: Case) -> None:
+    """It was halted before, and the doubt came while the account was being looked at."""
+    task = await case.submit()
+    case.foreign(visible=False)
+    lane = await lane_of(case)
+    halted = evolve(lane, status=LaneStatus.HALTED, reason="foreign_use")
+    await case.world.inner.commit([halted.put(1)])
+    await case.blocks(9)
+
+    async def meanwhile(method: str) -> None:
+        if method == "account":
+            await case.blocks(5, seconds=31)
+
+    case.chain.before = meanwhile
+    with pytest.raises(StoreConflict):
+        await lanes_of(case).open(lane.key, principal=WHO, reason="")
+    assert done(task).state is EffectState.IN_DOUBT
+    assert await case.status() == (LaneStatus.HALTED, "foreign_use")
+
+
 @pytest.mark.parametrize("act", ["open", "drain", "retire", "check", "cancel"])
 async def test_a_lane_that_is_not_there_is_named(case: Case, act: str) -> None:
     lanes = lanes_of(case)
