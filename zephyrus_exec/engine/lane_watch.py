@@ -139,13 +139,18 @@ class LaneWatch:
     # --- from outside
 
     def track(self, effect: Effect, version: int, *, sent_at: float, flushed: bool) -> Tracked:
-        """Look after an effect; one that is looked after already goes on as it was."""
+        """Look after an effect; one that is looked after already goes on as it was.
+
+        Where another process has changed it, that is read before the next look.
+        """
         tracked = self.slots.get(effect.nonce)
         if tracked is None:
             tracked = Tracked(effect, version, sent_at, flushed=flushed)
             self.slots[effect.nonce] = tracked
             self._tell(tracked)
             self.news.set()
+        elif version > tracked.version:
+            tracked.stale = True
         return tracked
 
     async def run(self) -> None:

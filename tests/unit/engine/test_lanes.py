@@ -263,6 +263,26 @@ async def test_a_cancel_works_on_a_halted_lane_and_leaves_it_halted(case: Case) 
     assert await case.status() == (LaneStatus.HALTED, "test")
 
 
+async def test_a_cancel_that_another_process_committed_and_could_not_send_is_sent(
+    case: Case,
+) -> None:
+    """Nothing is offered more for on a halted lane, which would show that the effect changed."""
+    task = await case.submit()
+    lane = await lane_of(case)
+    await case.world.inner.commit([evolve(lane, status=LaneStatus.HALTED, reason="test").put(1)])
+    operator = await case.world.start()
+    case.ledger.base_fee_wei = 4 * GWEI
+    case.chain.lose_request = 99
+    await case.world.lanes(operator).cancel(lane.key, 0, principal=WHO, reason="")
+    await case.world.crash(operator)
+    case.chain.lose_request = 0
+    await case.clock.advance(30)
+    cancel = (await case.effect()).attempts[-1]
+    assert cancel.purpose is Purpose.CANCEL
+    assert cancel.bytes in case.chain.broadcasts
+    task.cancel()
+
+
 async def test_a_poor_sender_cancels_with_the_gas_that_nothing_costs(case: Case) -> None:
     await case.submit()
     balance = case.ledger.balance(case.signer.address)
