@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from attrs import define, evolve, field, frozen
 
-from ..errors import InvocationError, StoreConflict, StoreError
+from ..errors import ChainUnavailable, InvocationError, StoreConflict, StoreError
 from ..interfaces.chain import Chain, Lookup
 from ..interfaces.clock import Clock
 from ..interfaces.store import ExecutionStore, Write
@@ -201,11 +201,19 @@ class LaneWatch:
         now = self._clock.now()
         final: int | None = None
         if any(self._needs_final(one) and one.again_at <= now for one in flying):
-            final = (await self._chain.final()).number
+            final = await self._final()
         seen = await self._unchanged(flying)
         if seen is None:
             seen = await self._see(flying, final, now)
         await self._offer([one for one in flying if one.effect.nonce >= seen.nonce], seen)
+
+    async def _final(self) -> int | None:
+        """Return the height of what is final; null where nobody tells: the others need no such."""
+        try:
+            return (await self._chain.final()).number
+        except ChainUnavailable as error:
+            _log.warning("lane %s: %s", self.key, error)
+            return None
 
     async def _unchanged(self, flying: list[Tracked]) -> Lookup | None:
         """Return the last look if another could show nothing else: the same block is the head."""

@@ -15,6 +15,7 @@ from zephyrus_exec.engine.offers import Blocked, Stored
 from zephyrus_exec.engine.reconciler import Reconciler
 from zephyrus_exec.engine.records import LANE, Effect, EffectState, LaneStatus, Purpose
 from zephyrus_exec.errors import (
+    ChainUnavailable,
     EffectConflict,
     GasLimitExceeded,
     LaneHalted,
@@ -67,6 +68,10 @@ class Case:
         """Let somebody else use the next nonce, and forget what waits."""
         self.ledger.pool.clear()
         self.ledger.use_nonce(self.signer.address, visible=visible)
+
+
+async def nothing(_method: str) -> None:
+    """Let the chain answer."""
 
 
 def done(task: asyncio.Task[Effect]) -> Effect:
@@ -282,6 +287,32 @@ async def test_nodes_that_contradict_themselves_decide_nothing(case: Case) -> No
         one.update(back)
     await case.clock.advance(31)
     assert done(task).state is EffectState.FINAL_OK
+
+
+async def unavailable(case: Case, method: str) -> None:
+    """Let one method fail from now on."""
+
+    async def fail(asked: str) -> None:
+        if asked == method:
+            raise ChainUnavailable("nobody tells", chain_id=1337)
+
+    case.chain.before = fail
+
+
+async def test_while_nobody_tells_what_is_final_other_effects_of_the_lane_are_told(
+    case: Case,
+) -> None:
+    displaced = await case.submit()
+    case.foreign()
+    await case.clock.advance(12)
+    await unavailable(case, "final")
+    task = await case.submit()
+    await case.blocks(10)
+    assert done(task).state is EffectState.MINED_OK
+    assert not displaced.done()
+    case.chain.before = nothing
+    await case.blocks(2, seconds=31)
+    assert done(displaced).state is EffectState.DISPLACED
 
 
 async def test_an_effect_whose_lane_record_is_gone_is_still_told(case: Case) -> None:
