@@ -315,9 +315,14 @@ class LaneWatch:
         if final is None or final < number:
             return
         after = max(-1, effect.signed_at_block - _REORG_MARGIN)
-        consumer = await self._chain.find_consumer(
-            effect.sender, effect.nonce, after=after, upto=number
-        )
+        try:
+            consumer = await self._chain.find_consumer(
+                effect.sender, effect.nonce, after=after, upto=number
+            )
+        except ChainUnavailable as error:  # also: there is more to read; the others go on meanwhile
+            _log.warning("lane %s: %s", self.key, error)
+            one.final_pause = self._pace.first_watch
+            return
         if consumer in effect.hashes:
             _log.error(
                 "effect %s is in a block and has no receipt: nodes disagree",

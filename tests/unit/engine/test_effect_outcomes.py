@@ -315,6 +315,23 @@ async def test_while_nobody_tells_what_is_final_other_effects_of_the_lane_are_to
     assert done(displaced).state is EffectState.DISPLACED
 
 
+async def test_while_it_is_searched_who_used_a_nonce_other_effects_of_the_lane_are_told(
+    case: Case,
+) -> None:
+    displaced = await case.submit()
+    case.foreign()
+    await case.clock.advance(12)
+    await unavailable(case, "find_consumer")
+    await case.blocks(10, seconds=31)
+    task = await case.submit()
+    await case.blocks(2)
+    assert done(task).state is EffectState.MINED_OK
+    assert not displaced.done()
+    case.chain.before = nothing
+    await case.clock.advance(3)
+    assert done(displaced).state is EffectState.DISPLACED
+
+
 async def test_an_effect_whose_lane_record_is_gone_is_still_told(case: Case) -> None:
     task = await case.submit()
     lane = await case.world.lane()
