@@ -21,7 +21,7 @@ from zephyrus_exec.errors import (
     LaneHalted,
     TransactionRejected,
 )
-from zephyrus_exec.interfaces.chain import Account
+from zephyrus_exec.interfaces.chain import Account, Fees
 from zephyrus_exec.interfaces.store import Delete
 from zephyrus_exec.testing.chain import GWEI
 from zephyrus_exec.testing.clock import settle
@@ -398,6 +398,40 @@ async def test_above_the_cap_the_lane_is_blocked_and_opens_when_it_goes_on() -> 
     await case.blocks(3)
     assert done(waiting).state is EffectState.MINED_OK
     await case.world.close()
+
+
+async def test_a_better_offer_goes_up_to_the_cap_where_that_is_enough() -> None:
+    """A new transaction would offer twice the base fee, which is above the cap."""
+    case = await started(FeePolicy(max_fee_wei=6 * GWEI))
+    task = await case.submit()
+    case.ledger.base_fee_wei = 4 * GWEI
+    await case.blocks(4)
+    assert done(task).state is EffectState.MINED_OK
+    assert [one.max_fee_wei for one in (await case.effect()).attempts] == [3 * GWEI, 6 * GWEI]
+    assert await case.lane_kinds() == []
+    await case.world.close()
+
+
+async def test_an_offer_that_its_cap_keeps_below_the_base_fee_is_not_made() -> None:
+    case = await started(FeePolicy(max_fee_wei=6 * GWEI))
+    await case.submit()
+    case.ledger.base_fee_wei = 7 * GWEI
+    await case.blocks(4)
+    assert len((await case.effect()).attempts) == 1
+    assert await case.status() == (LaneStatus.BLOCKED, "fee_cap")
+    await case.world.close()
+
+
+async def test_a_suggestion_above_the_agents_priority_fee_does_not_keep_from_offering_more(
+    case: Case,
+) -> None:
+    await case.submit()
+    effect = evolve(await case.effect(), max_priority_fee_wei=2 * GWEI)
+    case.chain.priority_fee_wei = 5 * GWEI
+    case.ledger.base_fee_wei = 4 * GWEI
+    better = await case.process.offers.bump(effect, 1, case.chain)
+    assert isinstance(better, Stored)
+    assert better.effect.attempts[-1].fees == Fees(10 * GWEI, 2 * GWEI)
 
 
 async def test_the_agents_priority_fee_is_never_exceeded_by_a_better_offer(case: Case) -> None:
