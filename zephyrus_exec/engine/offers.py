@@ -22,6 +22,9 @@ _log = logging.getLogger(__name__)
 
 _WEI_PER_GWEI = 10**9
 
+_GOES_ON = frozenset({LaneStatus.OPEN, LaneStatus.BLOCKED, LaneStatus.DRAINING})
+"""Lanes of which a person has to look at nothing before more is offered."""
+
 
 @frozen
 class Blocked:
@@ -83,7 +86,7 @@ class Offers:
         if signer is None:
             return Blocked("no_signer")
         lane = await self._lane(effect)
-        if lane is None or lane[0].refuses:
+        if lane is None or lane[0].status not in _GOES_ON:
             return None
         account = await chain.account(effect.sender)
         last = effect.attempts[-1]

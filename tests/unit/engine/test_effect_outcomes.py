@@ -405,7 +405,7 @@ async def test_a_better_offer_goes_up_to_the_cap_where_that_is_enough() -> None:
     case = await started(FeePolicy(max_fee_wei=6 * GWEI))
     task = await case.submit()
     case.ledger.base_fee_wei = 4 * GWEI
-    await case.blocks(4)
+    await case.blocks(6)
     assert done(task).state is EffectState.MINED_OK
     assert [one.max_fee_wei for one in (await case.effect()).attempts] == [3 * GWEI, 6 * GWEI]
     assert await case.lane_kinds() == []

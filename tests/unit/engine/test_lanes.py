@@ -123,6 +123,16 @@ async def test_a_lane_that_drains_refuses_new_effects_and_goes_on_with_the_other
         await lanes_of(case).drain(key, principal=WHO, reason="")
 
 
+async def test_what_is_stuck_in_a_lane_that_drains_is_offered_more_for(case: Case) -> None:
+    task = await case.submit()
+    lane = await lane_of(case)
+    await lanes_of(case).drain(lane.key, principal=WHO, reason="")
+    case.ledger.base_fee_wei = 4 * GWEI
+    await case.blocks(6)
+    assert done(task).state is EffectState.MINED_OK
+    assert await case.status() == (LaneStatus.DRAINING, "operator")
+
+
 async def test_a_lane_is_retired_only_with_nothing_under_way(case: Case) -> None:
     await case.submit()
     key, lanes = (await lane_of(case)).key, lanes_of(case)
