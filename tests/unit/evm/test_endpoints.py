@@ -128,7 +128,6 @@ async def test_a_large_reply_is_read_whole() -> None:
 
 # --- several
 
-
 async def test_the_problems_of_all_endpoints_are_told_and_no_url() -> None:
     answers: tuple[dict[str, Answer], dict[str, Answer]] = (
         {"eth_chainId": "0x1"},
@@ -170,6 +169,22 @@ async def test_where_everybody_refuses_the_most_telling_words_are_told() -> None
 
 
 # --- who used a nonce
+
+
+async def test_another_chain_behind_the_same_url_says_nothing_of_who_used_a_nonce() -> None:
+    """No request failed since, so the chain id would not be asked for again."""
+
+    def history(parameters: list[Any]) -> dict[str, Any]:
+        named = not parameters[0].startswith("0x")
+        return whole_block(16 if named else int(parameters[0], 16), [used(2)])
+
+    async with chain_with() as (chain, node):
+        await chain.head()
+        node.answers["eth_chainId"] = "0x1"
+        node.answers["eth_getBlockByNumber"] = history
+        node.answers["eth_getTransactionCount"] = lambda asked: hex(3 * (int(asked[1], 16) > 13))
+        with pytest.raises(ChainUnavailable, match="serves another chain"):
+            await chain.find_consumer(ADDRESS, 2, after=10, upto=15)
 
 
 @pytest.mark.parametrize(
