@@ -102,6 +102,10 @@ class Endpoints:
         self._watch()
         return self._those(NodeState.OK) or self.usable()
 
+    def behind(self) -> list[Endpoint]:
+        """Return those that are not trusted only because others are further."""
+        return self._those(NodeState.BEHIND) if self._those(NodeState.OK) else []
+
     def _those(self, state: NodeState) -> list[Endpoint]:
         return [one for one in self._members if one.state is state]
 

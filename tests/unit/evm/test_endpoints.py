@@ -13,6 +13,8 @@ from tests.kitchen import kitchen_contract
 from tests.unit.evm.scripted_node import (
     ADDRESS,
     CHAIN_ID,
+    HASH,
+    OTHER_HASH,
     TRANSACTION,
     Answer,
     Failure,
@@ -127,6 +129,30 @@ async def test_a_large_reply_is_read_whole() -> None:
 
 
 # --- several
+
+
+async def test_one_that_is_behind_on_another_fork_keeps_its_height_from_being_final() -> None:
+    """A chain that splits has a shorter side."""
+
+    def fork(head: int, final: int, name: str) -> dict[str, Answer]:
+        heights = {"latest": head, "finalized": final}
+
+        def by_number(parameters: list[Any]) -> dict[str, Any] | None:
+            which = parameters[0]
+            number = heights[which] if which in heights else int(which, 16)
+            return block(number, hash=name) if number <= head else None
+
+        return {"eth_blockNumber": hex(head), "eth_getBlockByNumber": by_number}
+
+    shorter = fork(16, 8, OTHER_HASH)
+    async with chain_of_two(fork(30, 12, HASH), shorter) as (chain, _, second):
+        await chain.survey()
+        assert [one.state for one in chain.endpoints] == ["ok", "behind"]
+        with pytest.raises(ChainUnavailable, match="disagree about block 12"):
+            await chain.final()
+        second.answers |= fork(11, 8, OTHER_HASH)
+        assert (await chain.final()).number == 12
+
 
 async def test_the_problems_of_all_endpoints_are_told_and_no_url() -> None:
     answers: tuple[dict[str, Answer], dict[str, Answer]] = (
