@@ -47,7 +47,28 @@ async def newest_final(endpoints: Endpoints) -> Block:
     seen = [*await asyncio.gather(*others), *(one for one in blocks if one.number == lowest.number)]
     if any(one is not None and one.hash != lowest.hash for one in seen):
         raise Disagreement(lowest.number)
+    endpoints.final = lowest
+    for endpoint, answer in zip(asked, told, strict=True):
+        told_it = isinstance(answer, Block) and answer.hash == lowest.hash
+        endpoint.agreed = lowest if told_it else None
     return lowest
+
+
+async def check_history(endpoints: Endpoints, endpoint: Endpoint) -> None:
+    """Return unless the endpoint has another block where one counted as final.
+
+    One that had no say then, and is asked now for the others' failing, is not believed unseen.
+
+    Raises:
+        NodeFailed: It has.
+    """
+    final = endpoints.final
+    if final is None or endpoint.agreed is final:
+        return
+    block = await endpoint.node.block(final.number)
+    if block is not None and block.hash != final.hash:
+        raise NodeFailed(NodeState.GARBAGE, f"has another block {final.number} than was final")
+    endpoint.agreed = None if block is None else final
 
 
 def _has_more_to_say(answer: Block | NodeFailed, lowest: Block) -> bool:

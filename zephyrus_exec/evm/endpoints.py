@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from attrs import define
 
-from ..interfaces.chain import EndpointHealth
+from ..interfaces.chain import Block, EndpointHealth
 from .consumer import ConsumerSearch
 from .finality import FinalBlocks
 from .node import EvmNode
@@ -54,6 +54,8 @@ class Endpoint:
     state: NodeState = NodeState.OK
     head: int | None = None
     """Number of its latest block at the last survey; null: not known."""
+    agreed: Block | None = None
+    """The last block counted as final that it was seen to have."""
 
 
 class Endpoints:
@@ -86,6 +88,8 @@ class Endpoints:
         self._now = now
         self._next_survey = now()
         self._survey: asyncio.Task[None] | None = None
+        self.final: Block | None = None
+        """The last block that counted as final; null: there was none yet."""
 
     @property
     def health(self) -> tuple[EndpointHealth, ...]:

@@ -23,6 +23,7 @@ from tests.unit.evm.scripted_node import (
     block,
     chain_on,
     chain_with,
+    receipt,
     scripted_node,
 )
 from zephyrus_exec.errors import ChainUnavailable, ConfigurationError, TransactionRejected
@@ -152,6 +153,33 @@ async def test_one_that_is_behind_on_another_fork_keeps_its_height_from_being_fi
             await chain.final()
         second.answers |= fork(11, 8, OTHER_HASH)
         assert (await chain.final()).number == 12
+
+
+async def test_one_that_had_no_say_is_not_believed_against_what_was_final() -> None:
+    """What is final is asked of all, and receipts of the one that answers then."""
+
+    def on_fork(parameters: list[Any]) -> dict[str, Any]:
+        which = parameters[0]
+        return block(int(which, 16) if which.startswith("0x") else 16, hash=OTHER_HASH)
+
+    nobody = {"eth_getBlockByNumber": Silence(close=True)}
+    async with chain_of_two({}, nobody) as (chain, first, second):
+        assert (await chain.final()).hash == HASH
+        first.answers["eth_getTransactionCount"] = Silence(close=True)
+        second.answers |= {
+            "eth_getBlockByNumber": on_fork,
+            "eth_getTransactionReceipt": receipt(blockHash=OTHER_HASH),
+        }
+        await chain.survey()
+        with pytest.raises(ChainUnavailable, match="another block 16 than was final"):
+            await chain.lookup([TRANSACTION], sender=ADDRESS)
+        second.answers["eth_getTransactionReceipt"] = receipt()
+        second.answers["eth_getBlockByNumber"] = first.answers["eth_getBlockByNumber"]
+        await chain.survey()
+        asked = second.count("eth_getBlockByNumber")
+        assert TRANSACTION in (await chain.lookup([TRANSACTION], sender=ADDRESS)).receipts
+        assert TRANSACTION in (await chain.lookup([TRANSACTION], sender=ADDRESS)).receipts
+        assert second.count("eth_getBlockByNumber") == asked + 5, "it is looked at once"
 
 
 async def test_the_problems_of_all_endpoints_are_told_and_no_url() -> None:
