@@ -1,0 +1,44 @@
+"""Pages for a browser to open, and what is to be seen on them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.async_api import Locator
+
+UNKNOWN_AGENT = "00000000-0000-4000-8000-00000000ffff"
+"""One that the demo does not have."""
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Write nothing."""
+
+
+@contextmanager
+def folder_served(folder: Path) -> Iterator[str]:
+    """Serve a folder on a loopback port of its own, as `python -m http.server` does."""
+    handler = partial(_Quiet, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+async def shows(place: Locator, text: str | re.Pattern[str]) -> None:
+    """Wait until the place shows the text, and fail with what it shows if it never does."""
+    from playwright.async_api import expect
+
+    await expect(place).to_contain_text(text, timeout=15_000)
