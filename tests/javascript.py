@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -23,11 +25,32 @@ def node_command() -> Sequence[str]:
 
 
 def bundle(entry: Path, output: Path) -> None:
-    """Make one script of a module and all it imports, as esbuild does it with its defaults."""
-    esbuild = MODULES / ".bin" / "esbuild"
-    if not esbuild.exists():
-        skip_or_fail("esbuild is missing: run `npm install` in tests/node")
-    command = [esbuild, entry, "--bundle", "--jsx=automatic", f"--outfile={output}"]
-    subprocess.run(
-        [*command, "--log-level=warning"], env={"NODE_PATH": str(MODULES)}, check=True, timeout=60
+    """Make one script of a module and of all that it imports."""
+    _need("esbuild")
+    options = ("--bundle", "--jsx=automatic", f"--outfile={output}", "--log-level=warning")
+    _run([str(MODULES / ".bin" / "esbuild"), str(entry), *options], entry.parent)
+
+
+def build(package: Path) -> None:
+    """Run the build of an npm package whose dependencies are among the tests' own."""
+    npm = shutil.which("npm")
+    if npm is None:
+        skip_or_fail("npm is missing: install Node 20.10 or newer")
+    needed = json.loads((package / "package.json").read_text(encoding="utf-8"))
+    for name in (*needed["dependencies"], *needed["devDependencies"]):
+        _need(name)
+    _run([npm, "run", "build", "--silent"], package)
+
+
+def _need(name: str) -> None:
+    if not (MODULES / name).is_dir():
+        skip_or_fail(f"{name} is missing: run `npm install` in tests/node")
+
+
+def _run(command: Sequence[str], folder: Path) -> None:
+    path = os.pathsep.join([str(MODULES / ".bin"), os.environ["PATH"]])
+    environ = {**os.environ, "NODE_PATH": str(MODULES), "PATH": path}
+    done = subprocess.run(
+        command, cwd=folder, env=environ, capture_output=True, encoding="utf-8", timeout=60
     )
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socket import socket
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,21 @@ def folder_served(folder: Path) -> Iterator[str]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def write_page(folder: Path, script: str) -> None:
+    """Put an index page into the folder that runs a script of the folder, and nothing else."""
+    head = '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">'
+    text = f'{head}<main></main><script src="{script}"></script>\n'
+    (folder / "index.html").write_text(text, encoding="utf-8")
+
+
+def free_port() -> int:
+    """Return a port at which nobody listens."""
+    with socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
 
 
 async def shows(place: Locator, text: str | re.Pattern[str]) -> None:

@@ -15,7 +15,7 @@ from tests.integration.processes import PATIENCE
 from tests.javascript import bundle, node_command
 from zephyrus_exec.demo import IDLE_AGENT, MINTING_AGENT, REVERTING_AGENT
 
-from .pages import UNKNOWN_AGENT, shows
+from .pages import UNKNOWN_AGENT, shows, write_page
 
 if TYPE_CHECKING:
     from playwright.async_api import ConsoleMessage, Page
@@ -91,8 +91,7 @@ async def test_the_javascript_client_tells_each_end_in_chromium(
     agent_id: str, end: str, page: Page, serve_folder: Callable[[Path], str], tmp_path: Path
 ) -> None:
     (tmp_path / "client.js").write_text(client_for(agent_id), encoding="utf-8")
-    text = '<!doctype html><meta charset="utf-8"><script src="client.js"></script>'
-    (tmp_path / "index.html").write_text(text, encoding="utf-8")
+    write_page(tmp_path, "client.js")
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text))
 
@@ -113,8 +112,7 @@ def component_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "AgentExecutor.jsx").write_text(component, encoding="utf-8")
     (folder / "main.jsx").write_text(_MAIN, encoding="utf-8")
     bundle(folder / "main.jsx", folder / "main.js")
-    text = '<!doctype html><meta charset="utf-8"><main></main><script src="main.js"></script>'
-    (folder / "index.html").write_text(text, encoding="utf-8")
+    write_page(folder, "main.js")
     return folder
 
 
