@@ -12,6 +12,8 @@ from socket import socket
 from threading import Thread
 from typing import TYPE_CHECKING
 
+from tests.integration.processes import PATIENCE
+
 if TYPE_CHECKING:
     from playwright.async_api import Locator
 
@@ -57,4 +59,4 @@ async def shows(place: Locator, text: str | re.Pattern[str]) -> None:
     """Wait until the place shows the text, and fail with what it shows if it never does."""
     from playwright.async_api import expect
 
-    await expect(place).to_contain_text(text, timeout=15_000)
+    await expect(place).to_contain_text(text, timeout=1000 * PATIENCE)

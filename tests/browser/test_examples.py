@@ -211,8 +211,7 @@ async def test_the_keyboard_is_enough(page_alone: Example, demo_url: str) -> Non
     await shows(page_alone.row(2), "mint")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("language", ["es", "en"])
+@pytest.mark.parametrize(("scheme", "language"), [("light", "es"), ("dark", "en")])
 async def test_nothing_is_in_the_way_of_anybody(
     scheme: str, language: str, example: Example, demo_url: str
 ) -> None:
