@@ -279,6 +279,15 @@ async def test_the_readmes_javascript_gets_the_results(shared_demo: str, tmp_pat
     assert "2 actions:" in done.stdout
 
 
+def test_the_react_example_asks_for_the_packages_it_is_tested_with() -> None:
+    example, tests = (
+        json.loads((ROOT / folder / "package.json").read_text(encoding="utf-8"))
+        for folder in ("examples/react", "tests/node")
+    )
+    asked = {**example["dependencies"], **example["devDependencies"]}
+    assert asked.items() <= tests["devDependencies"].items()
+
+
 # --- outputs -------------------------------------------------------------------------------------
 
 
