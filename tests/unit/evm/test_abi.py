@@ -153,8 +153,8 @@ def test_parameters_without_a_name_of_their_own_go_by_position() -> None:
 
 def test_a_name_that_looks_like_a_position_is_none() -> None:
     """Otherwise one value would fill both, and the rules would see only one of them."""
-    inputs = [{"name": "1", "type": "uint256"}, {"name": "", "type": "uint256"}]
-    entry = {"type": "function", "name": "f", "inputs": inputs}
+    inputs: Json = [{"name": "1", "type": "uint256"}, {"name": "", "type": "uint256"}]
+    entry: JsonObject = {"type": "function", "name": "f", "inputs": inputs}
     assert parse_function(entry).keys == ("0", "1")
 
 
