@@ -13,12 +13,13 @@ import ast
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from textwrap import dedent
 from typing import Any, Final
 
 import attrs
+import spanish
 
 from zephyrus_exec import errors, model
 from zephyrus_exec.cli.main import build_parser
@@ -38,9 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args(arguments).check
-    stale = [page for page in sorted(DOCS.glob("*.md")) if _update(page, write=not check)]
+    stale = [page for page in sorted(DOCS.rglob("*.md")) if _update(page, write=not check)]
     for page in stale:
-        print(f"{page.name}: {'is out of date' if check else 'written'}")
+        print(f"{page.relative_to(DOCS).as_posix()}: {'is out of date' if check else 'written'}")
     return 1 if check and stale else 0
 
 
@@ -73,7 +74,13 @@ def _code(text: object) -> str:
 
 
 def _errors() -> str:
-    return "\n\n".join(_family(*family) for family in _families())
+    columns = ("code, class", "retryable", "meaning", "Spanish", "English")
+    return "\n\n".join(_family(*family, columns, _error_row) for family in _families())
+
+
+def _spanish_errors() -> str:
+    columns = ("código, clase", "reintentable", "significado", "español", "inglés")
+    return "\n\n".join(_family(*family, columns, _spanish_error_row) for family in _families())
 
 
 def _families() -> Iterator[tuple[type[errors.ZephyrusError], list[type[errors.ZephyrusError]]]]:
@@ -88,19 +95,32 @@ def _families() -> Iterator[tuple[type[errors.ZephyrusError], list[type[errors.Z
             yield root, [kind for kind in every if issubclass(kind, root)]
 
 
-def _family(root: type[errors.ZephyrusError], members: Sequence[type[errors.ZephyrusError]]) -> str:
-    rows = [
-        (
-            f"{_code(kind.code)}<br>`{kind.__name__}`",
-            "yes" if kind.retryable else "no",
-            inspect.getdoc(kind) or "",
-            "<br>".join(map(_code, SPANISH.errors[kind.code])),
-            "<br>".join(map(_code, ENGLISH.errors[kind.code])),
-        )
-        for kind in members
-    ]
-    table = _table(("code, class", "retryable", "meaning", "Spanish", "English"), rows)
-    return f"## {root.__name__}\n\n{table}"
+def _family(
+    root: type[errors.ZephyrusError],
+    members: Sequence[type[errors.ZephyrusError]],
+    columns: Sequence[str],
+    row: Callable[[type[errors.ZephyrusError]], Sequence[str]],
+) -> str:
+    return f"## {root.__name__}\n\n{_table(columns, map(row, members))}"
+
+
+def _error_row(kind: type[errors.ZephyrusError]) -> Sequence[str]:
+    return _name(kind), "yes" if kind.retryable else "no", inspect.getdoc(kind) or "", *_both(kind)
+
+
+def _spanish_error_row(kind: type[errors.ZephyrusError]) -> Sequence[str]:
+    if kind.code not in spanish.MEANINGS:
+        sys.exit(f"docs/spanish.py does not say yet what {kind.code!r} means")
+    return _name(kind), "sí" if kind.retryable else "no", spanish.MEANINGS[kind.code], *_both(kind)
+
+
+def _name(kind: type[errors.ZephyrusError]) -> str:
+    return f"{_code(kind.code)}<br>`{kind.__name__}`"
+
+
+def _both(kind: type[errors.ZephyrusError]) -> Sequence[str]:
+    """Return the texts of an error in Spanish and in English."""
+    return ["<br>".join(map(_code, texts.errors[kind.code])) for texts in (SPANISH, ENGLISH)]
 
 
 def _texts() -> str:
@@ -110,6 +130,18 @@ def _texts() -> str:
         "agent_id_required": "no agent id, or none of 1 to 256 characters",
         "unknown_type": f"`type` is neither {' nor '.join(map(_code, sorted(REQUEST_TYPES)))}",
     }
+    return _rejections(("the frame", "`message`, Spanish", "`message`, English"), names)
+
+
+def _spanish_texts() -> str:
+    names = {
+        **spanish.REJECTIONS,
+        "unknown_type": f"`type` no es {' ni '.join(map(_code, sorted(REQUEST_TYPES)))}",
+    }
+    return _rejections(("el mensaje", "`message`, en español", "`message`, en inglés"), names)
+
+
+def _rejections(columns: Sequence[str], names: Mapping[str, str]) -> str:
     follows = {"unknown_type": "TYPE"}
     rows = [
         (
@@ -119,7 +151,7 @@ def _texts() -> str:
         )
         for name, meaning in names.items()
     ]
-    return _table(("the frame", "`message`, Spanish", "`message`, English"), rows)
+    return _table(columns, rows)
 
 
 # --- values --------------------------------------------------------------------------------------
@@ -269,7 +301,9 @@ def _arguments(parser: argparse.ArgumentParser) -> str:
 
 PARTS: Final[dict[str, Callable[[], str]]] = {
     "errors": _errors,
+    "errors-es": _spanish_errors,
     "texts": _texts,
+    "texts-es": _spanish_texts,
     "events": _events,
     "flags": _flags,
     "variables": _variables,

@@ -159,7 +159,7 @@ class AbiFunction:
         """What each parameter is called: its name, or its position where it has none of its own."""
         names = self.inputs.names
         return tuple(
-            name if name and names.count(name) == 1 else str(index)
+            name if name and names.count(name) == 1 and not name.isdecimal() else str(index)
             for index, name in enumerate(names)
         )
 

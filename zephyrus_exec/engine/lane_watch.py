@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from attrs import define, evolve, field, frozen
 
-from ..errors import InvocationError, StoreConflict, StoreError
+from ..errors import ChainUnavailable, InvocationError, StoreConflict, StoreError
 from ..interfaces.chain import Chain, Lookup
 from ..interfaces.clock import Clock
 from ..interfaces.store import ExecutionStore, Write
@@ -139,13 +139,18 @@ class LaneWatch:
     # --- from outside
 
     def track(self, effect: Effect, version: int, *, sent_at: float, flushed: bool) -> Tracked:
-        """Look after an effect; one that is looked after already goes on as it was."""
+        """Look after an effect; one that is looked after already goes on as it was.
+
+        Where another process has changed it, that is read before the next look.
+        """
         tracked = self.slots.get(effect.nonce)
         if tracked is None:
             tracked = Tracked(effect, version, sent_at, flushed=flushed)
             self.slots[effect.nonce] = tracked
             self._tell(tracked)
             self.news.set()
+        elif version > tracked.version:
+            tracked.stale = True
         return tracked
 
     async def run(self) -> None:
@@ -196,11 +201,19 @@ class LaneWatch:
         now = self._clock.now()
         final: int | None = None
         if any(self._needs_final(one) and one.again_at <= now for one in flying):
-            final = (await self._chain.final()).number
+            final = await self._final()
         seen = await self._unchanged(flying)
         if seen is None:
             seen = await self._see(flying, final, now)
         await self._offer([one for one in flying if one.effect.nonce >= seen.nonce], seen)
+
+    async def _final(self) -> int | None:
+        """Return the height of what is final; null where nobody tells: the others need no such."""
+        try:
+            return (await self._chain.final()).number
+        except ChainUnavailable as error:
+            _log.warning("lane %s: %s", self.key, error)
+            return None
 
     async def _unchanged(self, flying: list[Tracked]) -> Lookup | None:
         """Return the last look if another could show nothing else: the same block is the head."""
@@ -302,9 +315,14 @@ class LaneWatch:
         if final is None or final < number:
             return
         after = max(-1, effect.signed_at_block - _REORG_MARGIN)
-        consumer = await self._chain.find_consumer(
-            effect.sender, effect.nonce, after=after, upto=number
-        )
+        try:
+            consumer = await self._chain.find_consumer(
+                effect.sender, effect.nonce, after=after, upto=number
+            )
+        except ChainUnavailable as error:  # also: there is more to read; the others go on meanwhile
+            _log.warning("lane %s: %s", self.key, error)
+            one.final_pause = self._pace.first_watch
+            return
         if consumer in effect.hashes:
             _log.error(
                 "effect %s is in a block and has no receipt: nodes disagree",
@@ -324,12 +342,13 @@ class LaneWatch:
         told = {"transaction_hash": effect.transaction_hash, **(effect.evidence or {})}
         effect, writes = effect.change(one.version, now, (reason, told))
         record = await self._store.get(LANE, self.key)
-        if record is not None and not Lane.of(record).refuses:
-            halted = evolve(
-                Lane.of(record), status=LaneStatus.HALTED, reason=reason, blocked_nonce=None
-            )
+        if record is not None:
+            lane = Lane.of(record)
+            if not lane.refuses:
+                lane = evolve(lane, status=LaneStatus.HALTED, reason=reason, blocked_nonce=None)
+            # Told also where it refuses already, so that nobody opens it who has not seen this.
             fact: Fact = ("halted", {"reason": reason, "effect_key": effect.key})
-            writes += halted.change(record.version, now, fact)
+            writes += lane.change(record.version, now, fact)
         await self._commit(one, effect, writes)
         _log.error(
             "effect %s is %s; lane %s is halted",

@@ -29,7 +29,7 @@ from ..interfaces.chain import (
 from ..model import AgentFunction, Contract, FunctionType, Json, JsonObject
 from . import calls
 from .abi import encode_call, find_function, shape_of
-from .agreement import Disagreement, newest_final
+from .agreement import Disagreement, check_history, newest_final
 from .broadcast import Broadcaster
 from .consumer import ConsumerSearch, Question
 from .endpoints import Endpoint, Endpoints, NoneOfUse
@@ -200,7 +200,12 @@ class EvmChain(Chain):
 
     async def lookup(self, hashes: Sequence[str], *, sender: str) -> Lookup:
         """Return the receipts of these hashes and the sender's nonce, as one endpoint has them."""
-        return await self._at_one(lambda one: one.node.lookup(hashes, sender))
+
+        async def work(one: Endpoint) -> Lookup:
+            await check_history(self._endpoints, one)
+            return await one.node.lookup(hashes, sender)
+
+        return await self._at_one(work)
 
     async def account(self, address: str, *, min_block: int | None = None) -> Account:
         """Return the account at the latest block, which is `min_block` or later."""
