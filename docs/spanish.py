@@ -38,6 +38,8 @@ MEANINGS: Final[Mapping[str, str]] = {
     "transport_broken": "El canal terminó sin despedida: se reinició, quedó en silencio o llegaron"
     " tramas rotas.",
     "repository": "No se pudo obtener un agente o un contrato.",
+    "invalid_definition": "Lo guardado de un agente o contrato no sirve: incumple su esquema o está"
+    " dos veces. Detalles: `agent_id` o `contract_id`, si se conoce; `field`, `problem`, `remedy`.",
     "agent_not_found": "No existe ese agente, o quien lo pide no puede verlo. Detalles:"
     " `agent_id`.",
     "contract_not_found": "No existe ese contrato. Detalles: `contract_id`.",

@@ -31,6 +31,7 @@ _PACE: Final = {
     "geth": 0.15,
     "spike": 0.05,
     "lagging": 0.05,
+    "early": 0.02,
     "late": 0.02,
     "hidden": 0.02,
     "ended": 0.02,

@@ -180,6 +180,14 @@ def test_an_export_is_read_back_equal(here: Here) -> None:
     assert (here.folder / "copy.json").read_bytes() == file.read_bytes()
 
 
+@pytest.mark.shows("agents export --demo")
+def test_the_demos_agents_may_be_exported_too(here: Here) -> None:
+    said = here("agents", "export", "--demo")
+    assert (said.code, said.err) == (0, "")
+    agents = {agent["id"]: agent for agent in json.loads(said.out)["agents"]}
+    assert agents["8191feef-546d-46a8-a26f-b92073882f5c"]["planner"]["name"] == "steps"
+
+
 def test_an_export_to_nowhere_is_printed(here: Here) -> None:
     here.write("agents/one.json", IDLE)
     said = here("agents", "export", "--agents", "agents")

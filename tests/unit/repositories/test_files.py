@@ -270,15 +270,6 @@ async def test_a_pipe_is_reported_and_not_waited_for(folder: Folder) -> None:
     assert "it is no file" in problem
 
 
-@pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may read everything"
-)
-async def test_a_file_that_may_not_be_read_is_reported(folder: Folder) -> None:
-    folder.write("a.json", agents_of("a")).chmod(0)
-    (problem,) = await folder.problems()
-    assert "cannot be read (Permission denied)" in problem
-
-
 @pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="needs a file that fails")
 async def test_a_file_whose_reading_fails_is_reported(folder: Folder) -> None:
     (folder.path / "a.json").symlink_to("/proc/self/mem")
