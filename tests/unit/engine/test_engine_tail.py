@@ -15,7 +15,7 @@ from .world import World, runner_agent, settle
 
 async def follow(engine: ExecutionEngine, into: list[Event], position: int = 0) -> None:
     async for event in engine.tail(position):
-        into.append(event)
+        into += [event]
 
 
 def kinds(events: list[Event], stream: str) -> list[str]:
