@@ -253,6 +253,14 @@ class ExecutionEngine:
         """
         await self._life.aclose(settle_timeout)
 
+    def kill(self) -> None:
+        """End as its process would by `kill -9`; for tests, on a store that is cut off.
+
+        Nobody is told and nothing is journaled; agents are cancelled where they are. `aclose` does
+        nothing afterwards.
+        """
+        self._life.kill()
+
     async def __aenter__(self) -> Self:
         await self.start()
         return self
