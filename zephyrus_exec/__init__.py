@@ -52,11 +52,15 @@ if TYPE_CHECKING:
     from .repositories.memory import MemoryRepository
     from .repositories.sqlite import SqliteRepository
     from .service import Service, serve
+    from .session import OnUnknown, Peer
     from .stores.memory import MemoryStore
     from .stores.sqlite import SqliteStore
+    from .transports.asgi import AsgiListener, AsgiTransport
 
 _LAZY = {
     "AgentRepository": "interfaces.repositories",
+    "AsgiListener": "transports.asgi",
+    "AsgiTransport": "transports.asgi",
     "Chain": "interfaces.chain",
     "Clock": "interfaces.clock",
     "ContractRepository": "interfaces.repositories",
@@ -68,6 +72,8 @@ _LAZY = {
     "Listener": "interfaces.transport",
     "MemoryRepository": "repositories.memory",
     "MemoryStore": "stores.memory",
+    "OnUnknown": "session",
+    "Peer": "session",
     "Plan": "interfaces.planner",
     "PlanRequest": "interfaces.planner",
     "Planner": "interfaces.planner",
@@ -97,6 +103,8 @@ __all__ = [
     # to plug in
     "AgentRepository",
     "AgentStatus",
+    "AsgiListener",
+    "AsgiTransport",
     "Chain",
     "Clock",
     "Component",
@@ -117,8 +125,10 @@ __all__ = [
     "MemoryRepository",
     "MemoryStore",
     "OnFailure",
+    "OnUnknown",
     "Outcome",
     "Overlap",
+    "Peer",
     "Plan",
     "PlanRequest",
     "Planner",

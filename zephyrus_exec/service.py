@@ -13,7 +13,7 @@ from .interfaces.transport import Listener, Transport
 from .model import ANONYMOUS, Principal
 from .protocol.codec import MAX_BYTES, MAX_DEPTH
 from .protocol.wording import Language
-from .session import Session, SessionLimits
+from .session import OnUnknown, Session, SessionLimits
 from .transports.http import HttpRequest, HttpResponse
 
 _log = logging.getLogger(__name__)
@@ -26,6 +26,7 @@ class Service:
         engine: Runs what they ask for; must be running.
         language: Of the texts that v1 clients get.
         limits: What one session may hold.
+        on_unknown: Answers messages of types that are not ours; null: they are rejected.
     """
 
     def __init__(
@@ -34,10 +35,12 @@ class Service:
         *,
         language: Language = "es",
         limits: SessionLimits | None = None,
+        on_unknown: OnUnknown | None = None,
     ) -> None:
         self.engine = engine
         self._language: Language = language
         self._limits = limits or SessionLimits()
+        self._on_unknown = on_unknown
         self._listeners: list[Listener] = []
         self._sessions: set[Session] = set()
         self._submitting: set[asyncio.Task[None]] = set()
@@ -64,19 +67,20 @@ class Service:
         await listener.start(self.run)
         self._listeners.append(listener)
 
-    async def run(self, transport: Transport, *, principal: Principal = ANONYMOUS) -> None:
-        """Serve one peer to its end.
+    async def run(self, transport: Transport, *, principal: Principal | None = None) -> None:
+        """Serve one peer to its end; whoever made its channel closes that afterwards.
 
         Args:
             transport: The channel to it, from our listener or from a host's own server.
-            principal: On whose behalf it asks.
+            principal: On whose behalf it asks; null: what its handshake says, else anonymous.
         """
         session = Session(
             transport,
             self.engine,
-            principal=principal,
+            principal=principal or transport.handshake.principal or ANONYMOUS,
             language=self._language,
             limits=self._limits,
+            on_unknown=self._on_unknown,
         )
         self._sessions.add(session)
         self._no_session.clear()
@@ -144,7 +148,8 @@ async def serve(
     host: str | Sequence[str] | None = "localhost",
     port: int = 8765,
     language: Language = "es",
-    listener: Callable[[Service], Listener] | None = None,
+    listener: Listener | Callable[[Service], Listener] | None = None,
+    on_unknown: OnUnknown | None = None,
     max_message_bytes: int = MAX_BYTES,
     max_message_depth: int = MAX_DEPTH,
     max_connections: int = 10_000,
@@ -161,7 +166,8 @@ async def serve(
         host: Name, address, several of them, or null for all addresses.
         port: TCP port; 0: a free one, see `Service.addresses`.
         language: Of the texts that v1 clients get.
-        listener: Makes another source of peers than the default WebSocket listener.
+        listener: Another source of peers than the default WebSocket listener, or what makes it.
+        on_unknown: Answers messages of types that are not ours; null: they are rejected.
         max_message_bytes: Longest message taken from a client.
         max_message_depth: Deepest nesting of a message.
         max_connections: Most clients at once; further ones get HTTP 503.
@@ -172,16 +178,14 @@ async def serve(
         ConfigurationError: It cannot listen there.
     """
     limits = SessionLimits(max_message_bytes, max_message_depth)
-    service = Service(engine, language=language, limits=limits)
+    service = Service(engine, language=language, limits=limits, on_unknown=on_unknown)
     started_here = not engine.running
     if started_here:
         await engine.start()
     try:
-        await service.listen(
-            _websocket(service, host, port, max_message_bytes, max_connections)
-            if listener is None
-            else listener(service)
-        )
+        if listener is None:
+            listener = _websocket(service, host, port, max_message_bytes, max_connections)
+        await service.listen(listener if isinstance(listener, Listener) else listener(service))
         try:
             yield service
         finally:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeAlias
 
 from attrs import frozen
 
@@ -18,12 +19,12 @@ from .errors import (
     TransportError,
     ZephyrusError,
 )
-from .interfaces.transport import Transport
+from .interfaces.transport import Handshake, Transport
 from .logs import about
-from .model import ActionResult, JsonObject, Outcome, Principal
+from .model import ActionResult, Json, JsonObject, Outcome, Principal
 from .protocol.codec import MAX_BYTES, MAX_DEPTH
 from .protocol.connection import MAX_PENDING, Close, V1Connection
-from .protocol.messages import ExecuteRequest, result_item
+from .protocol.messages import ExecuteRequest, Unknown, result_item
 from .protocol.texts import render_error, render_failure
 from .protocol.wording import Language
 
@@ -42,6 +43,27 @@ class SessionLimits:
     """How many requests may wait for their answers; beyond it the channel is closed with 1013."""
 
 
+@frozen
+class Peer:
+    """Who is at the other end of a session."""
+
+    principal: Principal
+    """On whose behalf it asks."""
+    handshake: Handshake
+    """What it said when it came."""
+
+
+OnUnknown: TypeAlias = Callable[
+    [dict[str, Json], Peer], Awaitable[JsonObject | Sequence[JsonObject] | None]
+]
+"""A host's answer to a message whose `type` is none of ours: one reply, several, or none.
+
+None, other than no replies, means that the host does not know the message either, which is then
+rejected as ever. A `ZephyrusError` rejects it, too, with that error's text. Replies come in the
+order of the peer's frames. Where the peer leaves meanwhile, the handler is cancelled.
+"""
+
+
 class Session:
     """Answers one v1 peer: its requests one after the other, its frames read all the while.
 
@@ -51,6 +73,7 @@ class Session:
         principal: On whose behalf it asks.
         language: Of the texts it gets.
         limits: What it may ask of us.
+        on_unknown: Answers messages of other types; null: they are rejected.
     """
 
     def __init__(
@@ -61,6 +84,7 @@ class Session:
         principal: Principal,
         language: Language,
         limits: SessionLimits,
+        on_unknown: OnUnknown | None = None,
     ) -> None:
         self._transport = transport
         self._engine = engine
@@ -70,7 +94,9 @@ class Session:
             max_message_bytes=limits.max_message_bytes,
             max_depth=limits.max_message_depth,
             max_pending=limits.max_pending,
+            keep_unknown=on_unknown is not None,
         )
+        self._on_unknown = on_unknown
         self._answering: asyncio.Task[None] | None = None
         self._finishing: asyncio.Task[None] | None = None
         self._submitting = False
@@ -132,6 +158,8 @@ class Session:
             while not self._gone and (request := self._connection.current) is not None:
                 if isinstance(request, ExecuteRequest):
                     await self._execute(request)
+                elif isinstance(request, Unknown):
+                    await self._ask_host()
                 else:
                     await self._transport.send([self._connection.rejected()])
         except TransportError as end:
@@ -140,6 +168,21 @@ class Session:
             incident = new_id()
             _log.exception("a session failed, incident %s", incident, extra={"incident": incident})
             await self._transport.aclose(1011, f"internal error, incident {incident}")
+
+    async def _ask_host(self) -> None:
+        assert self._on_unknown is not None
+        peer = Peer(self._principal, self._transport.handshake)
+        try:
+            replies = await self._on_unknown(self._connection.unknown(), peer)
+        except ZephyrusError as error:
+            frames = [self._connection.rejected(render_error(error, self._connection.language))]
+        else:
+            if replies is None:
+                frames = [self._connection.rejected()]
+            else:
+                several = [replies] if isinstance(replies, Mapping) else replies
+                frames = self._connection.answered(several)
+        await self._transport.send(frames)
 
     async def _execute(self, request: ExecuteRequest) -> None:
         await self._transport.send([self._connection.started()])

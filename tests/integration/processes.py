@@ -55,9 +55,9 @@ async def host(
 
 @asynccontextmanager
 async def server(
-    *arguments: str, env: dict[str, str] | None = None
+    *arguments: str, env: dict[str, str] | None = None, scheme: str = "ws"
 ) -> AsyncIterator[ServerProcess]:
-    """Run Python with these arguments until a line of its output holds `ws://`."""
+    """Run Python with these arguments until its output names a URL of this scheme."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *arguments,
@@ -69,7 +69,7 @@ async def server(
     assert process.stdout is not None
     try:
         async with asyncio.timeout(PATIENCE):
-            url = await _url(process.stdout, lines)
+            url = await _url(process.stdout, lines, scheme)
         reading = asyncio.create_task(_read_on(process.stdout, lines))
         try:
             yield ServerProcess(process, url, lines)
@@ -84,11 +84,11 @@ async def server(
             await process.wait()
 
 
-async def _url(output: asyncio.StreamReader, lines: list[str]) -> str:
+async def _url(output: asyncio.StreamReader, lines: list[str], scheme: str) -> str:
     while line := (await output.readline()).decode():
         lines.append(line)
         for word in line.split():
-            if word.startswith("ws://"):
+            if word.startswith(f"{scheme}://"):
                 return word
     raise AssertionError("the server ended without saying where it listens:\n" + "".join(lines))
 

@@ -114,9 +114,13 @@ class Reconciler:
 
     async def aclose(self) -> None:
         """Stop watching; what is open stays open in the store."""
+        self.stop()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def stop(self) -> None:
+        """Stop watching, at the next await of each that does."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _take_up(self, lane: Lane) -> None:
         for group in (open_in(lane.key), mined_in(lane.key)):

@@ -8,6 +8,8 @@ from typing import TypeAlias
 
 from attrs import field, frozen
 
+from ..model import Principal
+
 Frame: TypeAlias = str | bytes
 """One whole message: text, or binary."""
 
@@ -26,6 +28,8 @@ class Handshake:
     """Whether the channel is encrypted."""
     subprotocol: str | None = None
     """The subprotocol agreed on; null: none."""
+    principal: Principal | None = None
+    """On whose behalf the peer asks, where its host has found out; null: it has not."""
 
 
 class Transport(ABC):
