@@ -26,7 +26,7 @@ from zephyrus_exec import (
 from zephyrus_exec.client import Client
 from zephyrus_exec.errors import TransportError
 from zephyrus_exec.interfaces.transport import Handshake, Transport
-from zephyrus_exec.model import ANONYMOUS, Principal
+from zephyrus_exec.model import Principal
 from zephyrus_exec.protocol.messages import Completed, Started
 from zephyrus_exec.transports.connection import ChannelLimits
 from zephyrus_exec.transports.websocket import WebSocketListener, connect_websocket
@@ -41,7 +41,7 @@ class Curious(Service):
 
     seen: list[Handshake]
 
-    async def run(self, transport: Transport, *, principal: Principal = ANONYMOUS) -> None:
+    async def run(self, transport: Transport, *, principal: Principal | None = None) -> None:
         self.seen.append(transport.handshake)
         await super().run(transport, principal=principal)
 
