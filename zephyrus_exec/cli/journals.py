@@ -12,6 +12,7 @@ from ..config import Settings, load_settings
 from ..engine.clock import SystemClock
 from ..engine.lanes import Lanes
 from ..engine.offers import Offers
+from ..engine.owner_rule import OwnerRule
 from ..engine.reconciler import Reconciler
 from ..interfaces.store import ExecutionStore
 from .composition import Parts, fee_policies, journal_of, open_sqlite
@@ -68,6 +69,13 @@ async def operating(
     )
     reconciler = Reconciler(store, clock, chains, offers=offers)
     try:
-        yield Lanes(store, clock, chains, offers=offers, reconciler=reconciler)
+        yield Lanes(
+            store,
+            clock,
+            chains,
+            offers=offers,
+            reconciler=reconciler,
+            authorizer=OwnerRule(),
+        )
     finally:
         await reconciler.aclose()
