@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
 
 from attrs import frozen
 
 from .conversion import structure
 from .engine.clock import new_id
 from .engine.engine import ExecutionEngine
+from .engine.quotas import TokenBucket
 from .errors import (
     Draining,
     ExecutionReleased,
@@ -39,6 +41,12 @@ class SessionLimits:
     """Deepest nesting that is decoded."""
     max_pending: int = MAX_PENDING
     """How many requests may wait for their answers; beyond it the channel is closed with 1013."""
+    rate: float = 0
+    """How many requests a second it may make, a second's worth at once; 0: no bound."""
+
+
+Holds: TypeAlias = Callable[[], Awaitable[bool]]
+"""Tells whether what a peer was granted when it came still holds."""
 
 
 class Session:
@@ -50,6 +58,8 @@ class Session:
         principal: On whose behalf it asks.
         language: Of the texts it gets.
         limits: What it may ask of us.
+        holds: Asked before each request; where it says no, the channel is closed with 1008. Null:
+            it always holds.
     """
 
     def __init__(
@@ -60,6 +70,7 @@ class Session:
         principal: Principal,
         language: Language,
         limits: SessionLimits,
+        holds: Holds | None = None,
     ) -> None:
         self._transport = transport
         self._engine = engine
@@ -70,6 +81,8 @@ class Session:
             max_depth=limits.max_message_depth,
             max_pending=limits.max_pending,
         )
+        self._holds = holds
+        self._bucket = TokenBucket(limits.rate, engine.clock.now()) if limits.rate else None
         self._answering: asyncio.Task[None] | None = None
         self._finishing: asyncio.Task[None] | None = None
         self._submitting = False
@@ -126,7 +139,10 @@ class Session:
         """Answer until nothing is unanswered; the reader starts this again when there is."""
         try:
             while not self._gone and (request := self._connection.current) is not None:
-                if isinstance(request, ExecuteRequest):
+                if self._holds is not None and not await self._holds():
+                    self._gone = True
+                    await self._transport.aclose(1008, "the credential is no longer valid")
+                elif isinstance(request, ExecuteRequest):
                     await self._execute(request)
                 else:
                     await self._transport.send([self._connection.rejected()])
@@ -161,6 +177,8 @@ class Session:
     async def _submit(self, request: ExecuteRequest) -> str:
         if self._finishing is not None:
             raise Draining("the service is shutting down and takes no new work")
+        if self._bucket is not None:
+            self._bucket.take(self._engine.clock.now())
         self._submitting = True
         try:
             return await self._engine.submit(request.agent_id, principal=self._principal)

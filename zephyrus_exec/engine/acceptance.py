@@ -114,9 +114,7 @@ class Acceptance:
         await self._accept(execution)
         return execution_id
 
-    async def _look_up(
-        self, agent_id: str, principal: Principal
-    ) -> tuple[Agent, Contract | None]:
+    async def _look_up(self, agent_id: str, principal: Principal) -> tuple[Agent, Contract | None]:
         agent = await self._access.agent(agent_id, principal)
         if agent.status is AgentStatus.STOPPED:
             raise AgentStopped(f"agent {agent_id} is stopped", agent_id=agent_id)

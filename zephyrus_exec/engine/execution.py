@@ -156,7 +156,7 @@ def record_of(
     """
     who = (
         f'{{"agent_id":{quote(execution.agent.id)},"principal":{quote(execution.principal.id)},'
-        f'{_agent_owner(execution.agent)}'
+        f"{_agent_owner(execution.agent)}"
         f'"owner":{quote(owner)},"created_at":{execution.created_at!r},'
     )
     if ending is None:
