@@ -1,7 +1,7 @@
 """Who may come: bearer tokens, and those who need none."""
 
 from .authenticator import Anonymous, TokenAuthenticator
-from .files import TokenFile
+from .files import TokenFile, append_token, read_tokens
 from .tokens import SCOPES, Token, digest, new_token
 
 __all__ = [
@@ -10,6 +10,8 @@ __all__ = [
     "Token",
     "TokenAuthenticator",
     "TokenFile",
+    "append_token",
     "digest",
     "new_token",
+    "read_tokens",
 ]

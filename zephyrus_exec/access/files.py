@@ -71,7 +71,7 @@ class TokenFile:
             tokens = read_tokens(self._path)
         except ConfigurationError as error:
             if not told:
-                _log.error("%s; the tokens that were there before still count", error)  # noqa: TRY400
+                _log.error("%s; the tokens that were there before still count", error)
             return
         if tokens != self._tokens:
             _log.warning("%s was changed: it has %d tokens now", self._path.name, len(tokens))

@@ -9,6 +9,7 @@ variable that is set to nothing counts as not set.
 
 from __future__ import annotations
 
+from .access import AccessSettings
 from .load import load_settings
 from .settings import ChainRules, KeySettings, KeystoreSettings, Limits, Settings, SignerSettings
 from .values import LANGUAGES, MEMORY_STORE
@@ -16,6 +17,7 @@ from .values import LANGUAGES, MEMORY_STORE
 __all__ = [
     "LANGUAGES",
     "MEMORY_STORE",
+    "AccessSettings",
     "ChainRules",
     "KeySettings",
     "KeystoreSettings",

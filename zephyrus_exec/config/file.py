@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from attrs import asdict, evolve, field, frozen
 
 from ..conversion import structure
 from ..errors import InvalidValue
 from ..model import Agent, Contract, Json
+from .access import AccessTable
 from .refusal import refuse
 from .settings import Limits
 from .values import MEMORY_STORE, has_scheme
 
 T = TypeVar("T")
+
+_MAY_BE_ABSENT: Final = (
+    "max_request_rate",
+    "principal_request_rate",
+    "principal_running",
+    "principal_queued",
+)
 
 
 @frozen
@@ -64,6 +73,7 @@ class File:
     chains: Mapping[str, Json] = field(factory=dict)
     signers: Mapping[str, Json] = field(factory=dict)
     limits: Limits = field(factory=Limits)
+    access: AccessTable = field(factory=AccessTable)
     agents: tuple[Agent, ...] = ()
     contracts: tuple[Contract, ...] = ()
 
@@ -82,8 +92,11 @@ def read_file(file: Path) -> File:
         refuse(file.name, f"is no TOML: {error}", "see https://toml.io")
     content = _structured(file.name, data, File)
     for bound, value in asdict(content.limits).items():
-        if value < 1:
-            refuse(f"{file.name}: limits.{bound}", f"{value} is too small", "write 1 or more")
+        if bound in _MAY_BE_ABSENT and 0 <= value < math.inf:
+            continue
+        if not 1 <= value < math.inf:
+            remedy = "write 0 or more" if bound in _MAY_BE_ABSENT else "write 1 or more"
+            refuse(f"{file.name}: limits.{bound}", f"{value} is too small", remedy)
     store = content.store
     if store and store != MEMORY_STORE and not has_scheme(store):
         content = evolve(content, store=_beside(file, store))

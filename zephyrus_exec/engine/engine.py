@@ -343,7 +343,8 @@ class ExecutionEngine:
             AgentNotFound, ContractNotFound: There is none, or it is not the principal's to run.
             AgentStopped, AgentBusy: The agent does not run now.
             RateLimited: The principal asks too fast.
-            Overloaded: The principal has as many executions as it may have, or too much waits already, or the journal cannot be written.
+            Overloaded: The principal has as many executions as it may have, too much waits
+                already, or the journal cannot be written.
             Draining: The engine is shutting down.
             InvalidValue: The input is no JSON, or the deadline is no time.
         """

@@ -54,9 +54,8 @@ async def list_executions(
         if not page:
             break
         after = page[-1].number
-        for execution in map(_execution, page):
-            if chosen is None or await chosen(execution):
-                found.append(execution)
+        executions = map(_execution, page)
+        found += [one for one in executions if chosen is None or await chosen(one)]
     return found[:limit]
 
 

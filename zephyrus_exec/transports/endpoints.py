@@ -36,6 +36,7 @@ class Endpoint(ABC):
     def urls(self, sockets: Sequence[socket.socket], scheme: str) -> tuple[str, ...]:
         """Return where clients reach bound sockets."""
 
+    @abstractmethod
     def leave(self) -> None:
         """Clear up what is left when the sockets are closed."""
 
@@ -66,6 +67,9 @@ class TcpEndpoint(Endpoint):
         """Return URLs such as `ws://127.0.0.1:8765`."""
         bound = [sock.getsockname()[:2] for sock in sockets]
         return tuple(f"{scheme}://{host_and_port(*address)}" for address in bound)
+
+    def leave(self) -> None:
+        """Do nothing: a closed port leaves nothing behind."""
 
 
 class UnixEndpoint(Endpoint):
