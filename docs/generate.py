@@ -23,6 +23,7 @@ import attrs
 from zephyrus_exec import errors, model
 from zephyrus_exec.cli.main import build_parser
 from zephyrus_exec.config import Limits
+from zephyrus_exec.config.access import ACCESS, AccessTable
 from zephyrus_exec.config.file import ChainTable, File, SignerTable
 from zephyrus_exec.config.values import SCALARS
 from zephyrus_exec.protocol.messages import REQUEST_TYPES
@@ -206,6 +207,7 @@ def _file_keys() -> str:
         "chains": "Chain id → RPC URL, a list of them, or a table, see below.",
         "signers": "Name → signer, see below. Names are small letters, digits and `_`.",
         "limits": "Bounds, see below.",
+        "access": "Who may come, see below.",
         "agents": "Agents, see below.",
         "contracts": "Contracts, see below.",
     }
@@ -220,6 +222,14 @@ def _variables() -> str:
         names = ", then ".join(map(_code, variables))
         rows.append((_code(setting), _code(flag), names, _code(_DEFAULTS[setting])))
     return _table(("setting", "flag", "environment", "default"), rows)
+
+
+def _access_variables() -> str:
+    rows = [
+        (_code(setting), _code(flag), _code(variable))
+        for setting, (flag, variable, _) in ACCESS.items()
+    ]
+    return _table(("setting", "flag", "environment"), rows)
 
 
 _DEFAULTS: Final = {
@@ -272,6 +282,8 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "events": _events,
     "flags": _flags,
     "variables": _variables,
+    "access-keys": lambda: _fields(AccessTable),
+    "access-variables": _access_variables,
     "file-keys": _file_keys,
     "chain-keys": lambda: _fields(ChainTable),
     "signer-keys": lambda: _fields(SignerTable),

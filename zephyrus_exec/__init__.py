@@ -34,6 +34,7 @@ from .model import (
 
 if TYPE_CHECKING:
     from .engine import CycleRunner, ExecutionEngine
+    from .interfaces.access import Authenticator, Authorizer
     from .interfaces.chain import Chain
     from .interfaces.clock import Clock
     from .interfaces.planner import Plan, Planner, PlanRequest
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
 
 _LAZY = {
     "AgentRepository": "interfaces.repositories",
+    "Authenticator": "interfaces.access",
+    "Authorizer": "interfaces.access",
     "Chain": "interfaces.chain",
     "Clock": "interfaces.clock",
     "ContractRepository": "interfaces.repositories",
@@ -86,6 +89,8 @@ __all__ = [
     # to plug in
     "AgentRepository",
     "AgentStatus",
+    "Authenticator",
+    "Authorizer",
     "Chain",
     "Clock",
     "Component",
