@@ -18,6 +18,7 @@ FULLY_COVERED = (
     "zephyrus_exec/engine/*",
     "zephyrus_exec/stores/*",
     "zephyrus_exec/transports/*",
+    "zephyrus_exec/logs/*",
     "zephyrus_exec/conversion.py",
 )
 

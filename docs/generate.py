@@ -13,19 +13,20 @@ import ast
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from textwrap import dedent
 from typing import Any, Final
 
 import attrs
+import spanish
 
 from zephyrus_exec import errors, model
 from zephyrus_exec.cli.main import build_parser
 from zephyrus_exec.config import Limits
-from zephyrus_exec.config.access import ACCESS, AccessTable
+from zephyrus_exec.config.access import AccessTable
 from zephyrus_exec.config.file import ChainTable, File, SignerTable
-from zephyrus_exec.config.values import SCALARS
+from zephyrus_exec.config.variables import RETIRED, VARIABLES
 from zephyrus_exec.protocol.messages import REQUEST_TYPES
 from zephyrus_exec.protocol.texts_en import ENGLISH
 from zephyrus_exec.protocol.texts_es import SPANISH
@@ -39,9 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args(arguments).check
-    stale = [page for page in sorted(DOCS.glob("*.md")) if _update(page, write=not check)]
+    stale = [page for page in sorted(DOCS.rglob("*.md")) if _update(page, write=not check)]
     for page in stale:
-        print(f"{page.name}: {'is out of date' if check else 'written'}")
+        print(f"{page.relative_to(DOCS).as_posix()}: {'is out of date' if check else 'written'}")
     return 1 if check and stale else 0
 
 
@@ -74,7 +75,13 @@ def _code(text: object) -> str:
 
 
 def _errors() -> str:
-    return "\n\n".join(_family(*family) for family in _families())
+    columns = ("code, class", "retryable", "meaning", "Spanish", "English")
+    return "\n\n".join(_family(*family, columns, _error_row) for family in _families())
+
+
+def _spanish_errors() -> str:
+    columns = ("código, clase", "reintentable", "significado", "español", "inglés")
+    return "\n\n".join(_family(*family, columns, _spanish_error_row) for family in _families())
 
 
 def _families() -> Iterator[tuple[type[errors.ZephyrusError], list[type[errors.ZephyrusError]]]]:
@@ -89,19 +96,32 @@ def _families() -> Iterator[tuple[type[errors.ZephyrusError], list[type[errors.Z
             yield root, [kind for kind in every if issubclass(kind, root)]
 
 
-def _family(root: type[errors.ZephyrusError], members: Sequence[type[errors.ZephyrusError]]) -> str:
-    rows = [
-        (
-            f"{_code(kind.code)}<br>`{kind.__name__}`",
-            "yes" if kind.retryable else "no",
-            inspect.getdoc(kind) or "",
-            "<br>".join(map(_code, SPANISH.errors[kind.code])),
-            "<br>".join(map(_code, ENGLISH.errors[kind.code])),
-        )
-        for kind in members
-    ]
-    table = _table(("code, class", "retryable", "meaning", "Spanish", "English"), rows)
-    return f"## {root.__name__}\n\n{table}"
+def _family(
+    root: type[errors.ZephyrusError],
+    members: Sequence[type[errors.ZephyrusError]],
+    columns: Sequence[str],
+    row: Callable[[type[errors.ZephyrusError]], Sequence[str]],
+) -> str:
+    return f"## {root.__name__}\n\n{_table(columns, map(row, members))}"
+
+
+def _error_row(kind: type[errors.ZephyrusError]) -> Sequence[str]:
+    return _name(kind), "yes" if kind.retryable else "no", inspect.getdoc(kind) or "", *_both(kind)
+
+
+def _spanish_error_row(kind: type[errors.ZephyrusError]) -> Sequence[str]:
+    if kind.code not in spanish.MEANINGS:
+        sys.exit(f"docs/spanish.py does not say yet what {kind.code!r} means")
+    return _name(kind), "sí" if kind.retryable else "no", spanish.MEANINGS[kind.code], *_both(kind)
+
+
+def _name(kind: type[errors.ZephyrusError]) -> str:
+    return f"{_code(kind.code)}<br>`{kind.__name__}`"
+
+
+def _both(kind: type[errors.ZephyrusError]) -> Sequence[str]:
+    """Return the texts of an error in Spanish and in English."""
+    return ["<br>".join(map(_code, texts.errors[kind.code])) for texts in (SPANISH, ENGLISH)]
 
 
 def _texts() -> str:
@@ -111,6 +131,18 @@ def _texts() -> str:
         "agent_id_required": "no agent id, or none of 1 to 256 characters",
         "unknown_type": f"`type` is neither {' nor '.join(map(_code, sorted(REQUEST_TYPES)))}",
     }
+    return _rejections(("the frame", "`message`, Spanish", "`message`, English"), names)
+
+
+def _spanish_texts() -> str:
+    names = {
+        **spanish.REJECTIONS,
+        "unknown_type": f"`type` no es {' ni '.join(map(_code, sorted(REQUEST_TYPES)))}",
+    }
+    return _rejections(("el mensaje", "`message`, en español", "`message`, en inglés"), names)
+
+
+def _rejections(columns: Sequence[str], names: Mapping[str, str]) -> str:
     follows = {"unknown_type": "TYPE"}
     rows = [
         (
@@ -120,7 +152,7 @@ def _texts() -> str:
         )
         for name, meaning in names.items()
     ]
-    return _table(("the frame", "`message`, Spanish", "`message`, English"), rows)
+    return _table(columns, rows)
 
 
 # --- values --------------------------------------------------------------------------------------
@@ -202,8 +234,14 @@ def _file_keys() -> str:
         "host": "Name or address to listen on; `*`: every address.",
         "port": "TCP port; `0`: a free one.",
         "store": "`memory:`, or a SQLite file; a relative path starts from the file's folder.",
+        "agents_from": "Folder, JSON or TOML file, SQLite database, or Zephyrus API with "
+        "further agents.",
+        "agents_chain_id": "Chain of contracts that come from a Zephyrus API; absent: the only "
+        "configured one.",
         "language": "`es` or `en`: the language of the texts that clients get.",
         "drain_timeout": "Seconds that running executions get on a stop.",
+        "log_level": "`debug`, `info`, `warning`, `error` or `critical`: the least that is logged.",
+        "log_format": "`text` or `json`: how lines are logged.",
         "chains": "Chain id → RPC URL, a list of them, or a table, see below.",
         "signers": "Name → signer, see below. Names are small letters, digits and `_`.",
         "limits": "Bounds, see below.",
@@ -216,29 +254,22 @@ def _file_keys() -> str:
 
 
 def _variables() -> str:
-    rows = []
-    for setting, (variables, _) in SCALARS.items():
-        flag = "--" + setting.replace("_", "-")
-        names = ", then ".join(map(_code, variables))
-        rows.append((_code(setting), _code(flag), names, _code(_DEFAULTS[setting])))
-    return _table(("setting", "flag", "environment", "default"), rows)
-
-
-def _access_variables() -> str:
     rows = [
-        (_code(setting), _code(flag), _code(variable))
-        for setting, (flag, variable, _) in ACCESS.items()
+        (
+            _code(one.name),
+            _code(one.flag) if one.flag.startswith("-") else one.flag,
+            _code(one.key) if one.key else "",
+            _code(one.default) if one.default else "",
+            one.meaning,
+        )
+        for one in VARIABLES
     ]
-    return _table(("setting", "flag", "environment"), rows)
+    return _table(("environment", "flag of `serve`", "key of the file", "default", "meaning"), rows)
 
 
-_DEFAULTS: Final = {
-    "host": "localhost",
-    "port": "8765",
-    "store": "zephyrus.db",
-    "language": "es",
-    "drain_timeout": "8",
-}
+def _retired() -> str:
+    rows = [(_code(name), retired.instead) for name, retired in RETIRED.items()]
+    return _table(("variable of the original", "now"), rows)
 
 
 def _flags() -> str:
@@ -266,24 +297,20 @@ def _arguments(parser: argparse.ArgumentParser) -> str:
         name = ", ".join(action.option_strings) or str(action.metavar)
         if action.option_strings and action.nargs != 0:
             name += f" {action.metavar or action.dest.upper()}"
-        given = vars(action) | {"default": _shown_default(action)}
-        rows.append((_code(name), (action.help or "") % given))
+        rows.append((_code(name), (action.help or "") % vars(action)))
     return _table(("argument", "meaning"), rows) if rows else "No arguments."
-
-
-def _shown_default(action: argparse.Action) -> object:
-    """Return the default as it is on a machine without our variables."""
-    return "ws://localhost:8765" if action.dest == "url" else action.default
 
 
 PARTS: Final[dict[str, Callable[[], str]]] = {
     "errors": _errors,
+    "errors-es": _spanish_errors,
     "texts": _texts,
+    "texts-es": _spanish_texts,
     "events": _events,
     "flags": _flags,
     "variables": _variables,
     "access-keys": lambda: _fields(AccessTable),
-    "access-variables": _access_variables,
+    "retired": _retired,
     "file-keys": _file_keys,
     "chain-keys": lambda: _fields(ChainTable),
     "signer-keys": lambda: _fields(SignerTable),

@@ -38,19 +38,30 @@ if TYPE_CHECKING:
     from .interfaces.chain import Chain
     from .interfaces.clock import Clock
     from .interfaces.planner import Plan, Planner, PlanRequest
-    from .interfaces.repositories import AgentRepository, ContractRepository
+    from .interfaces.repositories import (
+        AgentRepository,
+        ContractRepository,
+        Repository,
+        WritableRepository,
+    )
     from .interfaces.runner import RunContext, Runner
     from .interfaces.signer import Signer
     from .interfaces.store import ExecutionStore
     from .interfaces.transport import Handshake, Listener, Transport
     from .planners.steps import StepsPlanner
+    from .repositories.files import FilesRepository
     from .repositories.memory import MemoryRepository
+    from .repositories.sqlite import SqliteRepository
     from .service import Service, serve
+    from .session import OnUnknown, Peer
     from .stores.memory import MemoryStore
     from .stores.sqlite import SqliteStore
+    from .transports.asgi import AsgiListener, AsgiTransport
 
 _LAZY = {
     "AgentRepository": "interfaces.repositories",
+    "AsgiListener": "transports.asgi",
+    "AsgiTransport": "transports.asgi",
     "Authenticator": "interfaces.access",
     "Authorizer": "interfaces.access",
     "Chain": "interfaces.chain",
@@ -59,20 +70,26 @@ _LAZY = {
     "CycleRunner": "engine",
     "ExecutionEngine": "engine",
     "ExecutionStore": "interfaces.store",
+    "FilesRepository": "repositories.files",
     "Handshake": "interfaces.transport",
     "Listener": "interfaces.transport",
     "MemoryRepository": "repositories.memory",
     "MemoryStore": "stores.memory",
+    "OnUnknown": "session",
+    "Peer": "session",
     "Plan": "interfaces.planner",
     "PlanRequest": "interfaces.planner",
     "Planner": "interfaces.planner",
+    "Repository": "interfaces.repositories",
     "RunContext": "interfaces.runner",
     "Runner": "interfaces.runner",
     "Service": "service",
     "Signer": "interfaces.signer",
+    "SqliteRepository": "repositories.sqlite",
     "SqliteStore": "stores.sqlite",
     "StepsPlanner": "planners.steps",
     "Transport": "interfaces.transport",
+    "WritableRepository": "interfaces.repositories",
     "serve": "service",
 }
 
@@ -89,6 +106,8 @@ __all__ = [
     # to plug in
     "AgentRepository",
     "AgentStatus",
+    "AsgiListener",
+    "AsgiTransport",
     "Authenticator",
     "Authorizer",
     "Chain",
@@ -102,6 +121,7 @@ __all__ = [
     "Execution",
     "ExecutionEngine",
     "ExecutionStore",
+    "FilesRepository",
     "FunctionParameter",
     "FunctionType",
     "Handshake",
@@ -110,20 +130,25 @@ __all__ = [
     "MemoryRepository",
     "MemoryStore",
     "OnFailure",
+    "OnUnknown",
     "Outcome",
     "Overlap",
+    "Peer",
     "Plan",
     "PlanRequest",
     "Planner",
     "Principal",
+    "Repository",
     "Rules",
     "RunContext",
     "Runner",
     "Service",
     "Signer",
+    "SqliteRepository",
     "SqliteStore",
     "StepsPlanner",
     "Transport",
+    "WritableRepository",
     "serve",
 ]
 

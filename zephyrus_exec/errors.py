@@ -192,6 +192,15 @@ class ContractNotFound(RepositoryError):
     code = "contract_not_found"
 
 
+class InvalidDefinition(RepositoryError):
+    """What is stored of an agent or contract cannot be used: it breaks its schema, or is twice.
+
+    Details: `agent_id` or `contract_id`, where it is known; `field`, `problem`, `remedy`.
+    """
+
+    code = "invalid_definition"
+
+
 class RepositoryUnavailable(RepositoryError):
     """The repository cannot answer now."""
 

@@ -201,6 +201,8 @@ class Agent:
     """How many of its executions may run at once, at least 1."""
     overlap: Overlap = Overlap.QUEUE
     """What becomes of requests beyond `max_concurrent`."""
+    schedules: tuple[JsonObject, ...] = ()
+    """Kept for a scheduler; nothing schedules yet."""
 
 
 @frozen

@@ -18,7 +18,7 @@ from .model import ANONYMOUS, Principal
 from .protocol.codec import MAX_BYTES, MAX_DEPTH
 from .protocol.connection import MAX_PENDING, select_subprotocol
 from .protocol.wording import Language
-from .session import Holds, Session, SessionLimits
+from .session import Holds, OnUnknown, Session, SessionLimits
 from .transports.http import HttpRequest, HttpResponse
 from .transports.origin import OriginRule, is_loopback
 from .transports.proxies import TrustedProxies
@@ -35,6 +35,7 @@ class Service:
         limits: What one session may hold.
         authenticator: Finds out who peers are; null: nobody asks, and whoever is handed over
             without a principal is anonymous.
+        on_unknown: Answers messages of types that are not ours; null: they are rejected.
     """
 
     def __init__(
@@ -44,11 +45,13 @@ class Service:
         language: Language = "es",
         limits: SessionLimits | None = None,
         authenticator: Authenticator | None = None,
+        on_unknown: OnUnknown | None = None,
     ) -> None:
         self.engine = engine
         self._authenticator = authenticator
         self._language: Language = language
         self._limits = limits or SessionLimits()
+        self._on_unknown = on_unknown
         self._listeners: list[Listener] = []
         self._sessions: set[Session] = set()
         self._submitting: set[asyncio.Task[None]] = set()
@@ -81,12 +84,13 @@ class Service:
         self._listeners.append(listener)
 
     async def run(self, transport: Transport, *, principal: Principal | None = None) -> None:
-        """Serve one peer to its end.
+        """Serve one peer to its end; whoever made its channel closes that afterwards.
 
         Args:
             transport: The channel to it, from our listener or from a host's own server.
-            principal: On whose behalf it asks, where its host knows; null: the authenticator says,
-                and a peer it refuses is closed with 1008.
+            principal: On whose behalf it asks; null: what its handshake says. The service's
+                authenticator, if there is one, has to agree with that, or says it where the
+                handshake does not; a peer it refuses is closed with 1008.
         """
         holds = None
         if principal is None:
@@ -103,6 +107,7 @@ class Service:
             language=self._language,
             limits=self._limits,
             holds=holds,
+            on_unknown=self._on_unknown,
         )
         self._sessions.add(session)
         self._no_session.clear()
@@ -204,7 +209,8 @@ async def serve(
     host: str | Sequence[str] | None = "localhost",
     port: int = 8765,
     language: Language = "es",
-    listener: Callable[[Service], Listener] | None = None,
+    listener: Listener | Callable[[Service], Listener] | None = None,
+    on_unknown: OnUnknown | None = None,
     authenticator: Authenticator | None = None,
     origins: Iterable[str] = (),
     allowed_hosts: Iterable[str] = (),
@@ -230,8 +236,9 @@ async def serve(
         host: Name, address, several of them, or null for all addresses.
         port: TCP port; 0: a free one, see `Service.addresses`.
         language: Of the texts that v1 clients get.
-        listener: Makes another source of peers than the default WebSocket listener, to which
-            `host` to `unix_mode` apply.
+        listener: Another source of peers than the default WebSocket listener, or what makes it;
+            `host` and `port`, and `origins` to `unix_mode`, are the default one's.
+        on_unknown: Answers messages of types that are not ours; null: they are rejected.
         authenticator: Finds out who clients are. Null: with the default listener, clients of this
             machine are anonymous and all others are refused; with another one, nobody asks.
         origins: Web pages that may connect, besides those of this machine; see `OriginRule`.
@@ -259,6 +266,7 @@ async def serve(
         language=language,
         limits=SessionLimits(max_message_bytes, max_message_depth, max_pending, max_request_rate),
         authenticator=_default(engine) if (authenticator or listener) is None else authenticator,
+        on_unknown=on_unknown,
     )
 
     def websocket(service: Service) -> Listener:
@@ -286,7 +294,9 @@ async def serve(
     if started_here:
         await engine.start()
     try:
-        await service.listen((listener or websocket)(service))
+        if listener is None:
+            listener = websocket
+        await service.listen(listener if isinstance(listener, Listener) else listener(service))
         try:
             yield service
         finally:

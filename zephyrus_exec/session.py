@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from attrs import frozen
@@ -20,11 +20,12 @@ from .errors import (
     TransportError,
     ZephyrusError,
 )
-from .interfaces.transport import Transport
-from .model import ActionResult, JsonObject, Outcome, Principal
+from .interfaces.transport import Handshake, Transport
+from .logs import about
+from .model import ActionResult, Json, JsonObject, Outcome, Principal
 from .protocol.codec import MAX_BYTES, MAX_DEPTH
 from .protocol.connection import MAX_PENDING, Close, V1Connection
-from .protocol.messages import ExecuteRequest, result_item
+from .protocol.messages import ExecuteRequest, Unknown, result_item
 from .protocol.texts import render_error, render_failure
 from .protocol.wording import Language
 
@@ -49,6 +50,27 @@ Holds: TypeAlias = Callable[[], Awaitable[bool]]
 """Tells whether what a peer was granted when it came still holds."""
 
 
+@frozen
+class Peer:
+    """Who is at the other end of a session."""
+
+    principal: Principal
+    """On whose behalf it asks."""
+    handshake: Handshake
+    """What it said when it came."""
+
+
+OnUnknown: TypeAlias = Callable[
+    [dict[str, Json], Peer], Awaitable[JsonObject | Sequence[JsonObject] | None]
+]
+"""A host's answer to a message whose `type` is none of ours: one reply, several, or none.
+
+None, other than no replies, means that the host does not know the message either, which is then
+rejected as ever. A `ZephyrusError` rejects it, too, with that error's text. Replies come in the
+order of the peer's frames. Where the peer leaves meanwhile, the handler is cancelled.
+"""
+
+
 class Session:
     """Answers one v1 peer: its requests one after the other, its frames read all the while.
 
@@ -60,6 +82,7 @@ class Session:
         limits: What it may ask of us.
         holds: Asked before each request; where it says no, the channel is closed with 1008. Null:
             it always holds.
+        on_unknown: Answers messages of other types; null: they are rejected.
     """
 
     def __init__(
@@ -71,6 +94,7 @@ class Session:
         language: Language,
         limits: SessionLimits,
         holds: Holds | None = None,
+        on_unknown: OnUnknown | None = None,
     ) -> None:
         self._transport = transport
         self._engine = engine
@@ -80,9 +104,11 @@ class Session:
             max_message_bytes=limits.max_message_bytes,
             max_depth=limits.max_message_depth,
             max_pending=limits.max_pending,
+            keep_unknown=on_unknown is not None,
         )
         self._holds = holds
         self._bucket = TokenBucket(limits.rate, engine.clock.now()) if limits.rate else None
+        self._on_unknown = on_unknown
         self._answering: asyncio.Task[None] | None = None
         self._finishing: asyncio.Task[None] | None = None
         self._submitting = False
@@ -98,10 +124,12 @@ class Session:
 
     async def run(self) -> None:
         """Serve the peer until its channel ends. Executions it started go on without it."""
+        about(connection=new_id(), principal=self._principal.id)
+        _log.info("a connection from %s", self._transport.handshake.peer or "this process")
         try:
             await self._read()
         except TransportError as end:
-            _log.debug("a session ended: %s", end)
+            _log.info("the connection has ended: %s", end.message)
         finally:
             self._gone = True
             if not self._submitting:
@@ -126,6 +154,7 @@ class Session:
                 order = self._connection.receive(frame)
                 if isinstance(order, Close):
                     await self._transport.aclose(order.code, order.reason)
+                    _log.info("the connection is refused: %d %s", order.code, order.reason)
                     return
             if self._answering is None or self._answering.done():
                 self._answering = asyncio.create_task(self._answer_all())
@@ -144,14 +173,31 @@ class Session:
                     await self._transport.aclose(1008, "the credential is no longer valid")
                 elif isinstance(request, ExecuteRequest):
                     await self._execute(request)
+                elif isinstance(request, Unknown):
+                    await self._ask_host()
                 else:
                     await self._transport.send([self._connection.rejected()])
         except TransportError as end:
             _log.debug("a reply was not delivered: %s", end)
         except Exception:  # noqa: BLE001 - a bug of ours must end this peer's session only
             incident = new_id()
-            _log.exception("a session failed, incident %s", incident)
+            _log.exception("a session failed, incident %s", incident, extra={"incident": incident})
             await self._transport.aclose(1011, f"internal error, incident {incident}")
+
+    async def _ask_host(self) -> None:
+        assert self._on_unknown is not None
+        peer = Peer(self._principal, self._transport.handshake)
+        try:
+            replies = await self._on_unknown(self._connection.unknown(), peer)
+        except ZephyrusError as error:
+            frames = [self._connection.rejected(render_error(error, self._connection.language))]
+        else:
+            if replies is None:
+                frames = [self._connection.rejected()]
+            else:
+                several = [replies] if isinstance(replies, Mapping) else replies
+                frames = self._connection.answered(several)
+        await self._transport.send(frames)
 
     async def _execute(self, request: ExecuteRequest) -> None:
         await self._transport.send([self._connection.started()])

@@ -153,9 +153,9 @@ async def crowd_at(
             settle_timeout=0.0,
         )
         crowd = Crowd(node, engine, store)
-        repository.put(await deploy_counter(chain, KeySigner.from_key(KEYS[1])))
-        for name, amount in (*((f"counting {n}", n) for n in range(AGENTS)), ("unlucky", UNLUCKY)):
-            repository.put(_agent(name, amount))
+        counter = await deploy_counter(chain, KeySigner.from_key(KEYS[1]))
+        amounts = {f"counting {n}": n for n in range(AGENTS)} | {"unlucky": UNLUCKY}
+        await repository.put([counter, *(_agent(*one) for one in amounts.items())])
         node.automine(False)
         async with engine:
             yield crowd

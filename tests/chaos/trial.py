@@ -31,6 +31,7 @@ _PACE: Final = {
     "geth": 0.15,
     "spike": 0.05,
     "lagging": 0.05,
+    "early": 0.02,
     "late": 0.02,
     "hidden": 0.02,
     "ended": 0.02,
@@ -63,7 +64,6 @@ class Trial:
     def run(self) -> Verdict:
         """Return what became of it."""
         deadline = time.monotonic() + LIMIT
-        self.node.automine(self.case.pool not in ("unmined", "geth"))
         try:
             self._fork("always")
             while not self._problems and not self._done():
@@ -87,6 +87,8 @@ class Trial:
         return self._generations > len(self.case.kills)
 
     def _fork(self, submit: str) -> None:
+        # Each time: a process may die while a fault of its own has stopped the mining.
+        self.node.automine(self.case.pool not in ("unmined", "geth"))
         task = Task(self.case, self.folder, self.node.url, self._generations, self._began, submit)
         self._generations += 1
         self._live.add(fork_worker(task))

@@ -9,12 +9,24 @@ from pathlib import Path
 from attrs import frozen
 
 ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+EXAMPLES = tuple(
+    file
+    for file in sorted((ROOT / "examples").rglob("*"))
+    if file.is_file() and not {"node_modules", "__pycache__"} & {*file.parts}
+)
 PAGES = (
     ROOT / "README.md",
     ROOT / "README.es.md",
     ROOT / "CHANGELOG.md",
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted(DOCS.rglob("*.md")),
+    *(file for file in EXAMPLES if file.suffix == ".md"),
 )
+TRANSLATIONS = {
+    ROOT / "README.es.md": ROOT / "README.md",
+    **{page: DOCS / page.name for page in sorted((DOCS / "es").glob("*.md"))},
+}
+"""The original of each Spanish page."""
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _NOT_RUN = re.compile(r"<!-- not run: .{10,} -->\n\Z")

@@ -28,7 +28,7 @@ from zephyrus_exec.service import Service
 from zephyrus_exec.testing.chain import ModelChain
 from zephyrus_exec.transports.http import HttpRequest
 
-from .markdown import PAGES, ROOT, Block, blocks, output_of
+from .markdown import EXAMPLES, PAGES, ROOT, TRANSLATIONS, Block, blocks, output_of
 
 _PYTEST = (
     *("-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto"),
@@ -40,8 +40,8 @@ _SEED = "8191feef-546d-46a8-a26f-b92073882f5c"
 
 
 def _all(*languages: str, pages: tuple[Path, ...] = PAGES) -> list[object]:
-    # The Spanish README has the English one's blocks, which another test holds.
-    chosen = [page for page in pages if page.name != "README.es.md"]
+    # A translation has the blocks of its original, which another test holds.
+    chosen = [page for page in pages if page not in TRANSLATIONS]
     found = [one for page in chosen for one in blocks(page, *languages) if one.run]
     return [pytest.param(one, id=one.id) for one in found]
 
@@ -85,7 +85,7 @@ def test_a_command_is_one_the_command_line_takes(block: Block) -> None:
         assert (ROOT / path).is_file()
 
 
-@pytest.mark.parametrize("example", sorted((ROOT / "examples").iterdir()), ids=lambda p: p.name)
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda p: p.name)
 def test_the_commands_an_example_tells_are_ones_the_command_line_takes(example: Path) -> None:
     for found in _COMMAND.finditer(example.read_text(encoding="utf-8")):
         assert callable(build_parser().parse_args(shlex.split(found[1])).command)

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,8 +17,9 @@ from urllib.request import Request, urlopen
 import pytest
 from attrs import frozen
 
-from tests.anvil import KEYS, running_anvil, skip_or_fail
+from tests.anvil import KEYS, running_anvil
 from tests.integration.processes import PATIENCE, ServerProcess, server
+from tests.javascript import node_command
 from zephyrus_exec import (
     Agent,
     Component,
@@ -31,7 +31,7 @@ from zephyrus_exec import (
     serve,
 )
 from zephyrus_exec.client import connect
-from zephyrus_exec.demo import IDLE_AGENT, MINTING_AGENT, REVERTING_AGENT
+from zephyrus_exec.demo import MINTING_AGENT
 from zephyrus_exec.demo.deploy import token_artifact
 from zephyrus_exec.protocol.messages import Completed, Reply
 
@@ -268,68 +268,24 @@ def _deploy_token(url: str) -> None:
 # --- JavaScript ----------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def node() -> Sequence[str]:
-    """A JavaScript engine with the WebSocket that browsers have: Node 20.10 and newer."""
-    command = (shutil.which("node") or "node", "--experimental-websocket", "--no-warnings")
-    try:
-        subprocess.run([*command, "-e", "new WebSocket('ws://x').onerror = () => 0"], check=True)
-    except (OSError, subprocess.CalledProcessError):
-        skip_or_fail("a JavaScript engine is missing: install Node 20.10 or newer")
-    return command
-
-
-async def test_the_readmes_javascript_gets_the_results(
-    node: Sequence[str], shared_demo: str, tmp_path: Path
-) -> None:
+async def test_the_readmes_javascript_gets_the_results(shared_demo: str, tmp_path: Path) -> None:
     (shown,) = blocks(ROOT / "README.md", "javascript")
     script = tmp_path / "page.js"
     text = shown.text.replace("ws://localhost:8765", shared_demo)
     script.write_text(text, encoding="utf-8")
-    done = await run(*node, str(script))
+    done = await run(*node_command(), str(script))
     assert (done.code, done.stderr) == (0, "")
     assert f"Iniciando ejecución del agente {MINTING_AGENT}" in done.stdout
     assert "2 actions:" in done.stdout
 
 
-_PAGE = """
-const element = () => ({ textContent: '', value: '', disabled: false });
-const elements = { agent: element(), execute: element(), status: element(), results: element() };
-elements.agent.value = process.argv[3];
-globalThis.document = { getElementById: (id) => elements[id] };
-globalThis.location = { search: '?' + process.argv[2] };
-SCRIPT
-elements.execute.onclick();
-process.on('exit', () => {
-  console.log(elements.status.textContent);
-  console.log(elements.results.textContent);
-  console.log(elements.execute.disabled);
-});
-"""
-"""As much of a browser as the page's script needs."""
-
-
-@pytest.mark.parametrize(
-    ("agent_id", "status"),
-    [
-        (MINTING_AGENT, "Ejecución completada, acciones: 2"),
-        (IDLE_AGENT, "Ejecución completada, acciones: 0"),
-        (REVERTING_AGENT, "La ejecución falló: La acción 1"),
-        ("", "Error: Se requiere agent_id para la ejecución"),
-    ],
-)
-async def test_the_pages_script_shows_each_end(
-    node: Sequence[str], shared_demo: str, tmp_path: Path, agent_id: str, status: str
-) -> None:
-    page = (EXAMPLES / "browser.html").read_text(encoding="utf-8")
-    found = re.search(r"<script>(.*)</script>", page, re.DOTALL)
-    assert found is not None
-    script = tmp_path / "page.js"
-    script.write_text(_PAGE.replace("SCRIPT", found[1]), encoding="utf-8")
-    done = await run(*node, str(script), shared_demo, agent_id)
-    assert (done.code, done.stderr) == (0, "")
-    assert done.stdout.startswith(status)
-    assert done.stdout.endswith("false\n")
+def test_the_react_example_asks_for_the_packages_it_is_tested_with() -> None:
+    example, tests = (
+        json.loads((ROOT / folder / "package.json").read_text(encoding="utf-8"))
+        for folder in ("examples/react", "tests/node")
+    )
+    asked = {**example["dependencies"], **example["devDependencies"]}
+    assert asked.items() <= tests["devDependencies"].items()
 
 
 # --- outputs -------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import pytest
 from zephyrus_exec import errors
 from zephyrus_exec.protocol.texts import TEXTS
 
-from .markdown import PAGES, ROOT, anchors, blocks, headings, links
+from .markdown import DOCS, EXAMPLES, PAGES, ROOT, TRANSLATIONS, anchors, blocks, headings, links
 
 ENGLISH, SPANISH = ROOT / "README.md", ROOT / "README.es.md"
 FORBIDDEN_SOURCES = re.compile(r"""(?:src|href)=["']https?://|@import|url\(https?:""")
@@ -31,13 +31,15 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 def test_documentation_links_to_documentation_only() -> None:
     """MkDocs builds pages from this folder alone, so a link out of it would be broken there."""
-    for page in (ROOT / "docs").glob("*.md"):
-        assert not [link for link in links(page) if link.startswith("..")]
+    for page in DOCS.rglob("*.md"):
+        local = [link.partition("#")[0] for link in links(page) if not link.startswith("https://")]
+        assert all((page.parent / link).resolve().is_relative_to(DOCS) for link in local)
 
 
 def test_every_page_is_in_the_navigation() -> None:
-    navigation = set(re.findall(r"[\w-]+\.md", (ROOT / "mkdocs.yml").read_text(encoding="utf-8")))
-    assert navigation == {page.name for page in (ROOT / "docs").glob("*.md")}
+    settings = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    navigation = set(re.findall(r"[\w/-]+\.md", settings))
+    assert navigation == {page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")}
 
 
 def test_generated_parts_are_up_to_date() -> None:
@@ -60,18 +62,45 @@ def test_every_error_is_listed_with_its_code_and_both_texts() -> None:
             assert all(f"`{text}`" in row for text in texts.errors[kind.code])
 
 
-def test_both_readmes_show_the_same_code() -> None:
-    shown = [[(one.language, one.text) for one in blocks(page)] for page in (ENGLISH, SPANISH)]
+def test_every_error_is_explained_in_spanish() -> None:
+    page = (DOCS / "es" / "errors.md").read_text(encoding="utf-8")
+    for code, texts in TEXTS["es"].errors.items():
+        if code != "internal":  # the root's; it is no class of its own
+            (row,) = re.findall(rf"^\| `{code}`<br>.*$", page, re.MULTILINE)
+            assert all(f"`{text}`" in row for text in texts)
+
+
+_TRANSLATIONS = pytest.mark.parametrize(
+    ("page", "original"), TRANSLATIONS.items(), ids=[page.stem for page in TRANSLATIONS]
+)
+
+
+@_TRANSLATIONS
+def test_a_translation_shows_the_code_of_its_original(page: Path, original: Path) -> None:
+    shown = [[(one.language, one.text) for one in blocks(one)] for one in (page, original)]
     assert shown[0] == shown[1]
 
 
-def test_both_readmes_have_the_same_structure_and_name_each_other() -> None:
-    levels = [[h.split()[0] for h in headings(page)] for page in (ENGLISH, SPANISH)]
+@_TRANSLATIONS
+def test_a_translation_has_the_structure_of_its_original(page: Path, original: Path) -> None:
+    levels = [[heading.split()[0] for heading in headings(one)] for one in (page, original)]
     assert levels[0] == levels[1]
-    local = [[link for link in links(page) if "README" not in link] for page in (ENGLISH, SPANISH)]
-    assert local[0] == local[1]
-    assert "README.es.md" in links(ENGLISH)
-    assert "README.md" in links(SPANISH)
+    rows = [one.read_text(encoding="utf-8").count("\n|") for one in (page, original)]
+    assert rows[0] == rows[1]
+
+
+@_TRANSLATIONS
+def test_a_translation_and_its_original_lead_to_the_same_places(page: Path, original: Path) -> None:
+    assert page in _targets(original)
+    assert original in _targets(page)
+    places = [[TRANSLATIONS.get(to, to) for to in _targets(one)] for one in (page, original)]
+    assert sorted(places[0]) == sorted(places[1])
+
+
+def _targets(page: Path) -> list[Path]:
+    """Return the files of the project that the page links to, other places in itself left out."""
+    local = [link.partition("#")[0] for link in links(page) if not link.startswith("https://")]
+    return [(page.parent / link).resolve() for link in local if link]
 
 
 @pytest.mark.parametrize("readme", [ENGLISH, SPANISH], ids=lambda page: page.name)
@@ -93,5 +122,6 @@ def _first_line_under(page: Path, heading: str) -> str:
 
 
 def test_no_page_and_no_example_loads_anything_from_elsewhere() -> None:
-    for file in (*PAGES, *(ROOT / "examples").glob("*.html"), ROOT / "mkdocs.yml"):
+    pages = [file for file in EXAMPLES if file.suffix in (".html", ".css", ".jsx")]
+    for file in (*PAGES, *pages, ROOT / "mkdocs.yml"):
         assert not FORBIDDEN_SOURCES.search(file.read_text(encoding="utf-8")), file.name

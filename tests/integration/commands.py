@@ -105,7 +105,8 @@ class Serving:
     @property
     def urls(self) -> list[str]:
         """Its addresses, as the banner tells them."""
-        return [word for line in self.banner for word in line.split() if word.startswith("ws://")]
+        said = " ".join(self.banner).replace('"', " ")  # a line may be one of JSON
+        return [word for word in said.split() if word.startswith("ws://")]
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> Ended:
         """Send the whole process group a signal, as a terminal does, and wait for the end."""
@@ -151,7 +152,7 @@ async def _banner(process: asyncio.subprocess.Process) -> list[str]:
     assert process.stderr is not None
     lines: list[str] = []
     async with asyncio.timeout(PATIENCE):
-        while not lines or not lines[-1].startswith("Ctrl-C"):
+        while not lines or "Ctrl-C stops it." not in lines[-1]:
             line = (await process.stderr.readline()).decode()
             assert line, "serve ended before it was up: " + "".join(lines)
             lines.append(line.rstrip("\n"))

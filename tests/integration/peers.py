@@ -25,7 +25,7 @@ from zephyrus_exec import (
 )
 from zephyrus_exec.interfaces.transport import Frame
 from zephyrus_exec.protocol.wording import Language
-from zephyrus_exec.session import SessionLimits
+from zephyrus_exec.session import OnUnknown, SessionLimits
 from zephyrus_exec.testing.transports import soon
 from zephyrus_exec.transports.memory import MemoryTransport, memory_pair
 
@@ -137,9 +137,10 @@ async def peer_of(
     language: Language = "es",
     limits: SessionLimits | None = None,
     principal: Principal = ANONYMOUS,
+    on_unknown: OnUnknown | None = None,
 ) -> AsyncIterator[Peer]:
     """Connect a peer to an engine that runs; on leaving it says farewell, if nobody did."""
-    service = Service(engine, language=language, limits=limits)
+    service = Service(engine, language=language, limits=limits, on_unknown=on_unknown)
     server, client = memory_pair()
     serving = asyncio.create_task(service.run(server, principal=principal))
     try:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -37,19 +38,26 @@ class ServerProcess:
 
 @asynccontextmanager
 async def host(
-    store: Path, *, lease: float = 20.0, drain: float = 5.0, without: str = ""
+    store: Path,
+    *,
+    lease: float = 20.0,
+    drain: float = 5.0,
+    without: str = "",
+    env: Mapping[str, str] | None = None,
 ) -> AsyncIterator[ServerProcess]:
     """Run `tests.integration.host` on this store; it is killed on leaving if it still runs."""
-    arguments = ("-m", "tests.integration.host", "--store", str(store), "--without", without)
-    async with server(*arguments, "--lease", str(lease), "--drain", str(drain)) as running:
+    arguments: tuple[str, ...] = ("-m", "tests.integration.host", "--store", str(store))
+    arguments += ("--without", without)
+    arguments += ("--lease", str(lease), "--drain", str(drain))
+    async with server(*arguments, env={**os.environ, **(env or {})}) as running:
         yield running
 
 
 @asynccontextmanager
 async def server(
-    *arguments: str, env: dict[str, str] | None = None
+    *arguments: str, env: dict[str, str] | None = None, scheme: str = "ws"
 ) -> AsyncIterator[ServerProcess]:
-    """Run Python with these arguments until a line of its output holds `ws://`."""
+    """Run Python with these arguments until its output names a URL of this scheme."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *arguments,
@@ -61,7 +69,7 @@ async def server(
     assert process.stdout is not None
     try:
         async with asyncio.timeout(PATIENCE):
-            url = await _url(process.stdout, lines)
+            url = await _url(process.stdout, lines, scheme)
         reading = asyncio.create_task(_read_on(process.stdout, lines))
         try:
             yield ServerProcess(process, url, lines)
@@ -76,11 +84,11 @@ async def server(
             await process.wait()
 
 
-async def _url(output: asyncio.StreamReader, lines: list[str]) -> str:
+async def _url(output: asyncio.StreamReader, lines: list[str], scheme: str) -> str:
     while line := (await output.readline()).decode():
         lines.append(line)
         for word in line.split():
-            if word.startswith("ws://"):
+            if word.startswith(f"{scheme}://"):
                 return word
     raise AssertionError("the server ended without saying where it listens:\n" + "".join(lines))
 

@@ -264,8 +264,8 @@ def _scopes() -> list[Case]:
 def _origins() -> list[Case]:
     everywhere = {
         "http://localhost:3000": True, "https://127.0.0.1": True, "http://[::1]:5173": True,
-        "https://example.org": False, "https://evil.test": False, "http://localhost.evil.test": False,
-        "file://": False, "": False, "HTTPS://APP.EXAMPLE.ORG": False,
+        "https://example.org": False, "https://evil.test": False,
+        "http://localhost.evil.test": False, "file://": False, "": False, "HTTPS://APP.EXAMPLE.ORG": False,
     }  # fmt: skip
     pages = {
         "https://app.example.org": True, "https://a.b.example.org": True, "null": True,
@@ -640,8 +640,18 @@ def test_no_handshake_shows_a_credential() -> None:
     assert V1 in shown
 
 
-@pytest.mark.parametrize("pattern", ["*", "https://*", "https://*.org", "app.example.org",
-                                     "https://app.example.org/", "https://a.*.org", "ftp://x"])  # fmt: skip
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "*",
+        "https://*",
+        "https://*.org",
+        "app.example.org",
+        "https://app.example.org/",
+        "https://a.*.org",
+        "ftp://x",
+    ],
+)
 def test_what_is_no_origin_is_refused(pattern: str) -> None:
     with pytest.raises(ConfigurationError, match="is no origin"):
         OriginRule([pattern])

@@ -191,6 +191,9 @@ def spoilings(bundle: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield spoilt
 
 
+@pytest.mark.shows(
+    "lanes check --json", "lanes check --reason", "lanes open --json", "lanes open --reason"
+)
 async def test_foreign_use_is_told_and_an_operator_gets_the_lane_going_while_the_server_runs(
     node: Anvil, tmp_path: Path
 ) -> None:
@@ -216,6 +219,7 @@ async def test_foreign_use_is_told_and_an_operator_gets_the_lane_going_while_the
     assert told[-1]["data"]["reason"] == "it was me"
 
 
+@pytest.mark.shows("lanes cancel --json", "lanes cancel --reason")
 async def test_a_waiting_transaction_is_cancelled_from_beside_the_server(
     node: Anvil, tmp_path: Path, documented_check: Check
 ) -> None:
@@ -223,7 +227,8 @@ async def test_a_waiting_transaction_is_cancelled_from_beside_the_server(
         await rpc(town.chain, "evm_setAutomine", [False])
         running = asyncio.create_task(town.execute())
         (effect,) = await eventually(lambda: town.objects("effects", "list", "--open"))
-        (lane,) = await town.objects("lanes", "cancel", LANE, str(effect["nonce"]))
+        nonce = str(effect["nonce"])
+        (lane,) = await town.objects("lanes", "cancel", LANE, nonce, "--reason", "it is late")
         assert lane["in_flight"] == 1
         (bundle,) = await town.objects("effects", "show", effect["key"])
         assert [one["purpose"] for one in bundle["attempts"]] == ["call", "cancel"]
@@ -233,6 +238,8 @@ async def test_a_waiting_transaction_is_cancelled_from_beside_the_server(
         reply = await asyncio.wait_for(running, PATIENCE)
         assert isinstance(reply, Failed)
         (bundle,) = await town.objects("effects", "show", effect["key"])
+        told = [line for line in await town.objects("lanes", "show", LANE) if "event" in line]
+    assert any(line["data"].get("reason") == "it is late" for line in told)
     assert bundle["state"] == "cancelled"
     assert bundle["finality"]["final"]
     documented_check(bundle)

@@ -10,8 +10,8 @@ from eth_utils.address import to_checksum_address
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zephyrus_exec.abi_types import AbiType, tuple_type
 from zephyrus_exec.evm import codec
-from zephyrus_exec.evm.abi_types import AbiType, tuple_type
 from zephyrus_exec.evm.codec import BadData
 from zephyrus_exec.evm.values import BadValue, to_abi, to_json
 from zephyrus_exec.model import Json

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import count, pairwise
 
 from attrs import define, field
@@ -19,7 +19,7 @@ from zephyrus_exec.engine.reconciler import Reconciler
 from zephyrus_exec.engine.records import EFFECT, LANE, SLOT, Effect, EffectState, Lane, lane_key
 from zephyrus_exec.errors import ChainUnavailable, ZephyrusError
 from zephyrus_exec.interfaces.chain import Fees, SignedTransaction
-from zephyrus_exec.interfaces.store import Append, ExecutionStore, NewEvent
+from zephyrus_exec.interfaces.store import Append, ExecutionStore, Expect, NewEvent, Write
 from zephyrus_exec.model import AgentFunction, Contract, FunctionType, Json
 from zephyrus_exec.stores.memory import MemoryStore
 from zephyrus_exec.testing.chain import GWEI, ModelChain, ModelSigner
@@ -41,21 +41,42 @@ def _count(call: ModelCall) -> Json:
     return None
 
 
-class WatchedChain(ModelChain):
-    """A chain that notes whatever reaches it before it was committed."""
+class Medium(MemoryStore):
+    """A store that knows which signed bytes would survive a power cut."""
 
-    def __init__(self, store: ExecutionStore) -> None:
+    def __init__(self) -> None:
+        super().__init__()
+        self.flushed: set[bytes] = set()
+
+    async def commit(
+        self, writes: Sequence[Write], *, expect: Sequence[Expect] = (), durable: bool = False
+    ) -> int:
+        """Apply all writes; a durable commit takes along what was committed before it."""
+        position = await super().commit(writes, expect=expect)
+        if durable:
+            await self.check()
+        return position
+
+    async def check(self) -> None:
+        """Flush everything."""
+        self.flushed = await committed_bytes(self)
+
+
+class WatchedChain(ModelChain):
+    """A chain that notes whatever reaches it before it was committed and flushed."""
+
+    def __init__(self, store: Medium) -> None:
         super().__init__(automine=False)
         self.store = store
-        self.uncommitted: list[bytes] = []
+        self.unflushed: list[bytes] = []
         self.foreign: set[bytes] = set()
         self.lose_request = 0
         self.lose_reply = 0
 
     async def broadcast(self, raw: bytes) -> None:
-        """Take bytes only with a look whether they are committed."""
-        if raw not in self.foreign and raw not in await committed_bytes(self.store):
-            self.uncommitted.append(raw)
+        """Take bytes only with a look whether they are on the medium."""
+        if raw not in self.foreign and raw not in self.store.flushed:
+            self.unflushed.append(raw)
         if self.lose_request:
             self.lose_request -= 1
             raise ChainUnavailable("the request was lost", chain_id=self.chain_id)
@@ -103,7 +124,7 @@ class EffectsWorld:
 
     def __init__(self, *, policy: FeePolicy | None = None, around: Around | None = None) -> None:
         self.clock = ManualClock()
-        self.inner = MemoryStore()
+        self.inner = Medium()
         self.chain = WatchedChain(self.inner)
         self.signer = InterruptedSigner()
         self.chain.fund(self.signer.address, 10**20)
@@ -259,7 +280,7 @@ class EffectsWorld:
 
     async def check(self) -> None:
         """Everything that must hold at every moment."""
-        assert not self.chain.uncommitted, "bytes reached the chain that were not committed"
+        assert not self.chain.unflushed, "bytes reached the chain that were not on the medium"
         effects = await self.stored()
         for key in self.submitted:
             assert self.happened(key) <= 1, f"{key} happened twice"

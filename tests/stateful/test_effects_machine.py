@@ -27,6 +27,7 @@ T = TypeVar("T")
 which = st.integers(0, 10)
 _MOST_EFFECTS = 8
 _MOST_PROCESSES = 3
+_ANSWERING = [fault for fault in Fault if fault.name not in ("HELD", "HELD_LOST", "KILLED")]
 
 
 class Bugs(logging.Handler):
@@ -98,7 +99,17 @@ class EffectsMachine(RuleBasedStateMachine):
         if not self.world.processes:
             self.run(self.world.start())
 
-    @rule(number=which, fault=st.sampled_from([f for f in Fault if "HELD" not in f.name]))
+    @precondition(lambda self: len(self.world.submitted) < _MOST_EFFECTS)
+    @rule(number=which, taken_over=st.booleans())
+    def killed_before_the_flush(self, number: int, taken_over: bool) -> None:
+        process = self.process(number)
+        process.store.fail(Fault.KILLED)
+        key = self.run(self.world.submit(process))
+        self.crash(number)
+        if taken_over:
+            self.run(self.world.take_over(self.process(number), key))
+
+    @rule(number=which, fault=st.sampled_from(_ANSWERING))
     def store_fails(self, number: int, fault: Fault) -> None:
         self.process(number).store.fail(fault)
 

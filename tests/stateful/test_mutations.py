@@ -165,7 +165,7 @@ async def test_with_all_conditions_it_holds(condition: str) -> None:
     world = EffectsWorld()
     try:
         await SCENARIOS[condition](world)
-        assert not world.chain.uncommitted
+        assert not world.chain.unflushed
     finally:
         await world.close()
 

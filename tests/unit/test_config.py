@@ -46,6 +46,8 @@ def test_without_any_source_everything_is_the_default() -> None:
         ("port", "1", "WS_PORT", "2", "3", (1, 2, 3, 8765)),
         ("store", "a.db", "ZEPHYRUS_STORE", "memory:", '"memory:"',
          ("a.db", "memory:", "memory:", "zephyrus.db")),
+        ("agents_from", "a", "ZEPHYRUS_AGENTS", "b", '"/c"', ("a", "b", "/c", None)),
+        ("agents_chain_id", "1", "ZEPHYRUS_AGENTS_CHAIN_ID", "2", "3", (1, 2, 3, None)),
         ("language", "en", "ZEPHYRUS_LANGUAGE", "en", '"en"', ("en", "en", "en", "es")),
         ("drain_timeout", 1.5, "ZEPHYRUS_DRAIN_TIMEOUT", "2", "3", (1.5, 2.0, 3.0, 8.0)),
     ],
@@ -68,13 +70,28 @@ def test_flags_beat_the_environment_which_beats_the_file_which_beats_defaults(
     ]
     found = [load_settings(*layer) for layer in layers]
     assert tuple(getattr(each, name) for each in found) == values
-    flag_name = "--" + name.replace("_", "-")
+    flag_name = {"agents_from": "--agents"}.get(name, "--" + name.replace("_", "-"))
     assert [each.sources.get(name) for each in found] == [
         flag_name,
         variable,
         f"zephyrus.toml: {name}",
         None,
     ]
+
+
+def test_the_older_name_of_the_agents_source_is_the_weaker_one_and_no_secret_is_shown() -> None:
+    url = "https://user:secret@example.org/api/db"
+    settings = load_settings({}, {"DB_API_URL": url})
+    assert (settings.agents_from, settings.sources["agents_from"]) == (url, "DB_API_URL")
+    assert "secret" not in repr(settings)
+    both = load_settings({}, {"DB_API_URL": url, "ZEPHYRUS_AGENTS": "agents.db"})
+    assert both.agents_from == "agents.db"
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "one", "1.0", "0x1"])
+def test_a_chain_of_agents_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="is no chain id"):
+        load_settings({"agents_chain_id": text}, {})
 
 
 @pytest.mark.parametrize(
@@ -169,6 +186,8 @@ def test_paths_in_the_file_start_from_its_folder(tmp_path: Path) -> None:
         tmp_path / "a.db"
     )
     assert load_settings({}, {}, written(tmp_path, 'store = "memory:"')).store == "memory:"
+    settings = load_settings({}, {}, written(tmp_path, 'agents_from = "agents"'))
+    assert settings.agents_from == str(tmp_path / "agents")
 
 
 # --- signers

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,10 +19,11 @@ from ..access import (
     new_token,
     read_tokens,
 )
-from ..config import AccessSettings, load_settings
+from ..config import AccessSettings
 from ..config.access import OPERATOR_TOKEN
 from ..engine.clock import SystemClock
 from ..errors import ConfigurationError
+from .environment import read_settings
 from .output import note, print_table
 
 _UNITS: Final = {"h": timedelta(hours=1), "d": timedelta(days=1)}
@@ -118,7 +118,7 @@ async def list_command(options: argparse.Namespace) -> int:
 
 
 def _file(options: argparse.Namespace) -> Path:
-    settings = load_settings(vars(options), os.environ, options.config)
+    settings = read_settings(options)
     if settings.access.tokens is None:
         raise ConfigurationError("there is no token file; name one with --tokens FILE")
     return settings.access.tokens

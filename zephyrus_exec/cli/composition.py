@@ -16,11 +16,13 @@ from ..engine.fees import FeePolicy
 from ..engine.quotas import Quota
 from ..errors import ConfigurationError
 from ..interfaces.chain import Chain
+from ..interfaces.repositories import Repository
 from ..interfaces.runner import Runner
 from ..interfaces.signer import Signer
 from ..interfaces.store import ExecutionStore
 from ..planners.steps import StepsPlanner
 from ..repositories.memory import MemoryRepository
+from .sources import open_agents
 
 if TYPE_CHECKING:
     from ..demo import DemoWorld
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 class Parts:
     """What an engine is made of."""
 
-    repository: MemoryRepository
+    repository: Repository
     chains: Mapping[int, Chain]
     signers: Mapping[str, Signer]
     runners: Mapping[str, Runner]
@@ -53,10 +55,9 @@ async def open_parts(settings: Settings, *, demo: bool) -> AsyncIterator[Parts]:
     async with AsyncExitStack() as stack:
         chains: dict[int, Chain] = {}
         for chain_id, urls in settings.chains.items():
-            rules = settings.chain_rules.get(chain_id) or ChainRules()
-            chains[chain_id] = _chain(chain_id, urls, rules)
+            chains[chain_id] = open_chain(settings, chain_id, urls)
             stack.push_async_callback(chains[chain_id].aclose)
-        signers = {name: await _signer(s) for name, s in settings.signers.items()}
+        signers = {name: await open_signer(s) for name, s in settings.signers.items()}
         world = None
         if demo:
             from ..demo import demo_world
@@ -64,11 +65,13 @@ async def open_parts(settings: Settings, *, demo: bool) -> AsyncIterator[Parts]:
             world = await stack.enter_async_context(demo_world())
             chains.update(world.chains)
             signers.update(world.signers)
+        described = MemoryRepository(
+            (*settings.agents, *(world.agents if world else ())),
+            (*settings.contracts, *(world.contracts if world else ())),
+            description="the settings file",
+        )
         yield Parts(
-            repository=MemoryRepository(
-                (*settings.agents, *(world.agents if world else ())),
-                (*settings.contracts, *(world.contracts if world else ())),
-            ),
+            repository=await stack.enter_async_context(open_agents(described, settings)),
             chains=chains,
             signers=signers,
             runners=world.runners if world else {},
@@ -159,9 +162,15 @@ async def open_sqlite(path: Path, *, restored: bool = False) -> AsyncIterator[Ex
         await store.aclose()
 
 
-def _chain(chain_id: int, urls: tuple[str, ...], rules: ChainRules) -> Chain:
+def open_chain(settings: Settings, chain_id: int, urls: tuple[str, ...]) -> Chain:
+    """Return a chain behind these URLs, treated as the settings say; no node is asked yet.
+
+    Raises:
+        MissingExtra: The `evm` extra is not installed.
+    """
     from ..evm import EvmChain
 
+    rules = settings.chain_rules.get(chain_id) or ChainRules()
     return EvmChain(
         chain_id,
         urls,
@@ -170,7 +179,12 @@ def _chain(chain_id: int, urls: tuple[str, ...], rules: ChainRules) -> Chain:
     )
 
 
-async def _signer(settings: SignerSettings) -> Signer:
+async def open_signer(settings: SignerSettings) -> Signer:
+    """Return a signer, its key decrypted.
+
+    Raises:
+        ConfigurationError: It cannot be opened, or an extra is missing.
+    """
     from ..evm import KeySigner, KeystoreSigner
 
     if isinstance(settings, KeystoreSettings):

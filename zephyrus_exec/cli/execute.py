@@ -9,18 +9,22 @@ from ..client import connect
 from ..errors import ConfigurationError, TransportError
 from ..model import Json, JsonObject
 from ..protocol.messages import Completed, Failed, Rejected, Reply, Started
+from .environment import environment_of
 from .output import note, print_json, print_table, progress, short, shown
+
+DEFAULT_URL = "ws://localhost:8765"
 
 
 async def execute_command(options: argparse.Namespace) -> int:
     """Execute an agent on a server; 0: it succeeded, 1: it did not, 2: no such server."""
+    url = options.url or environment_of(options).get("WS_URL") or DEFAULT_URL
     try:
-        async with connect(options.url) as client:
+        async with connect(url) as client:
             replies = client.execute(options.agent_id)
             last = await (last_reply(replies) if options.json else follow(replies))
     except TransportError as error:
         raise ConfigurationError(
-            f"{options.url}: {error.message}; is the server running? Start one with "
+            f"{url}: {error.message}; is the server running? Start one with "
             "`zephyrus-exec serve --demo`, or name another with --url"
         ) from error
     if options.json:

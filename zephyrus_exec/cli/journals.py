@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from ..config import Settings, load_settings
+from ..config import Settings
 from ..engine.clock import SystemClock
 from ..engine.lanes import Lanes
 from ..engine.offers import Offers
@@ -16,17 +15,23 @@ from ..engine.owner_rule import OwnerRule
 from ..engine.reconciler import Reconciler
 from ..interfaces.store import ExecutionStore
 from .composition import Parts, fee_policies, journal_of, open_sqlite
+from .environment import read_settings
 
 
-def _path(options: argparse.Namespace) -> Path:
-    return journal_of(load_settings(vars(options), os.environ, options.config))
+def path_of_journal(options: argparse.Namespace) -> Path:
+    """Return the file of the journal the options name.
+
+    Raises:
+        ConfigurationError: There is none.
+    """
+    return journal_of(read_settings(options))
 
 
 async def begin_anew(options: argparse.Namespace) -> None:
     """Give the journal a new epoch: whoever watched it may have seen events it lacks."""
     from ..stores.sqlite import SqliteStore
 
-    await (await SqliteStore.open(_path(options), restored=True)).aclose()
+    await (await SqliteStore.open(path_of_journal(options), restored=True)).aclose()
 
 
 @asynccontextmanager
@@ -44,7 +49,7 @@ async def open_journal(
     Raises:
         ConfigurationError: There is none.
     """
-    async with open_sqlite(_path(options)) as store:
+    async with open_sqlite(path_of_journal(options)) as store:
         yield store
 
 

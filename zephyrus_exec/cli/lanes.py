@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final, TypeAlias
 
-from ..config import load_settings
 from ..conversion import unstructure
 from ..engine.accounts import LaneView, list_lanes, load_lane
 from ..engine.lanes import Lanes
@@ -18,6 +16,7 @@ from ..interfaces.store import ExecutionStore
 from ..model import OPERATOR, Event, JsonObject
 from .composition import open_parts
 from .effects import print_effects, print_events
+from .environment import read_settings
 from .journals import open_journal, operating
 from .output import print_json, print_table
 
@@ -106,7 +105,7 @@ Act: TypeAlias = Callable[[Lanes, str], Awaitable[None]]
 
 async def _with_chain(options: argparse.Namespace, act: Act) -> int:
     """Do something that needs the lane's chain, and perhaps its signer."""
-    settings = load_settings(vars(options), os.environ, options.config)
+    settings = read_settings(options)
     async with (
         open_journal(options) as store,
         open_parts(settings, demo=False) as parts,

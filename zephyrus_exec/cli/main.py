@@ -13,7 +13,22 @@ from typing import TypeAlias
 from .. import __version__
 from ..access import SCOPES
 from ..errors import ZephyrusError
-from . import access, agents, demo, effects, execute, executions, lanes, serving, store
+from ..logs import LEVELS
+from . import (
+    access,
+    agents,
+    demo,
+    doctor,
+    effects,
+    execute,
+    executions,
+    importing,
+    lanes,
+    serving,
+    store,
+)
+from .logs import logging_restored
+from .output import note
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -33,11 +48,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         connection, or an operation that was refused.
     """
     options = build_parser().parse_args(arguments)
-    command: Command = options.command
+    with logging_restored():
+        return _ended(options.command, options)
+
+
+def _ended(command: Command, options: argparse.Namespace) -> int:
     try:
         return asyncio.run(_run(command, options))
     except ZephyrusError as error:
-        print(f"zephyrus-exec: {error.message}", file=sys.stderr)
+        note(f"zephyrus-exec: {error.message}")
         return EXIT_USAGE
     except KeyboardInterrupt:
         return 130
@@ -67,6 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_store(commands)
     _add_agents(commands)
     _add_tokens(commands)
+    _add_doctor(commands)
     _add_demo(commands)
     return parser
 
@@ -79,13 +99,17 @@ def _add_serve(commands: _Commands) -> None:
     serve.add_argument("--host", help="name or address to listen on; * for all [localhost]")
     serve.add_argument("--port", help="TCP port; 0 for a free one [8765]")
     serve.add_argument("--store", help="memory: or a SQLite file [zephyrus.db]")
+    _add_agents_from(serve)
     serve.add_argument("--rpc", action="append", metavar="CHAINID=URL", help="RPC URL of a chain")
     serve.add_argument("--language", help="language of the clients' texts: es or en [es]")
     serve.add_argument("--drain-timeout", metavar="SECONDS", help="time a stop may take [8]")
     serve.add_argument("--demo", action="store_true", help="an embedded chain and demo agents")
     _add_access(serve)
     _add_config(serve)
-    serve.add_argument("--verbose", action="store_true", help="log what goes on")
+    serve.add_argument(
+        "--log-level", help=f"the least that is logged: {', '.join(LEVELS)} [warning]"
+    )
+    serve.add_argument("--log-format", help="how lines are logged: text or json [text]")
     serve.set_defaults(command=serving.serve_command)
 
 
@@ -145,9 +169,9 @@ def _add_execute(commands: _Commands) -> None:
     command.add_argument("agent_id", metavar="AGENT_ID")
     command.add_argument(
         "--url",
-        default=os.environ.get("WS_URL") or "ws://localhost:8765",
-        help="the server [WS_URL or %(default)s]",
+        help=f"the server [WS_URL or {execute.DEFAULT_URL}]",
     )
+    _add_env_file(command)
     command.add_argument("--json", action="store_true", help="print the reply as JSON")
     command.set_defaults(command=execute.execute_command)
 
@@ -228,6 +252,17 @@ def _add_store(commands: _Commands) -> None:
     _add_journal(restored)
     _add_json(restored)
     restored.set_defaults(command=store.restored_command)
+    backup = actions.add_parser("backup", help="copy it into a new file while servers write it")
+    backup.add_argument("to", type=Path, metavar="TO", help="the new file; none is ever replaced")
+    backup.set_defaults(command=store.backup_command)
+    verify = actions.add_parser("verify", help="look for damage; 1: there is some")
+    verify.add_argument(
+        "file", type=Path, nargs="?", metavar="FILE", help="a backup, say [the journal]"
+    )
+    verify.set_defaults(command=store.verify_command)
+    for command in (backup, verify):
+        _add_journal(command)
+        _add_json(command)
 
 
 def _add_agents(commands: _Commands) -> None:
@@ -240,10 +275,54 @@ def _add_agents(commands: _Commands) -> None:
     show.set_defaults(command=agents.show_command)
     check = actions.add_parser("check", help="what would keep agents from running")
     check.set_defaults(command=agents.check_command)
-    for command in (listing, show, check):
+    export = actions.add_parser("export", help="write them as a JSON file that is read back")
+    export.add_argument(
+        "--to", type=Path, metavar="PATH", help="a .json file, or a folder [stdout]"
+    )
+    export.add_argument("--force", action="store_true", help="replace the file where there is one")
+    export.set_defaults(command=agents.export_command)
+    _add_import(actions)
+    for command in (listing, show, check, export):
+        _add_agents_from(command)
         command.add_argument("--demo", action="store_true", help="the demo's agents")
         _add_rpc(command)
         _add_config(command)
+
+
+def _add_import(actions: _Commands) -> None:
+    command = actions.add_parser("import", help="take over what a Zephyrus system holds")
+    command.add_argument(
+        "source",
+        nargs="?",
+        metavar="SOURCE",
+        help="a JSON file or folder, a SQLite file, or the API's URL [DB_API_URL]",
+    )
+    command.add_argument(
+        "--to", metavar="PATH", help="a SQLite file, a folder, or a file [ZEPHYRUS_AGENTS]"
+    )
+    command.add_argument(
+        "--chain-id", type=_count, metavar="CHAINID", help="of contracts that name no chain"
+    )
+    command.add_argument(
+        "--agent", action="append", metavar="ID", help="from an API: import this agent"
+    )
+    command.add_argument(
+        "--contract", action="append", metavar="ID", help="from an API: import its agents"
+    )
+    command.add_argument("--dry-run", action="store_true", help="write nothing, tell what would be")
+    _add_json(command)
+    _add_config(command)
+    command.set_defaults(command=importing.import_command)
+
+
+def _add_doctor(commands: _Commands) -> None:
+    command = commands.add_parser("doctor", help="look at everything a server needs; sends nothing")
+    command.add_argument("--host", help="as for serve")
+    command.add_argument("--port", help="as for serve")
+    _add_rpc(command)
+    _add_journal(command)
+    _add_json(command)
+    command.set_defaults(command=doctor.doctor_command)
 
 
 def _add_demo(commands: _Commands) -> None:
@@ -264,8 +343,27 @@ def _add_rpc(command: argparse.ArgumentParser) -> None:
     command.add_argument("--rpc", action="append", metavar="CHAINID=URL", help="a chain's URL")
 
 
+def _add_agents_from(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--agents",
+        dest="agents_from",
+        metavar="PATH",
+        help="agents beside the settings file's: a folder, file, SQLite database, or API's URL",
+    )
+    command.add_argument(
+        "--agents-chain-id", metavar="CHAINID", help="the chain of contracts that an API knows"
+    )
+
+
 def _add_config(command: argparse.ArgumentParser) -> None:
     command.add_argument("--config", type=Path, metavar="FILE", help="settings as TOML")
+    _add_env_file(command)
+
+
+def _add_env_file(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--env-file", type=Path, metavar="FILE", help="variables as NAME=value lines [.env]"
+    )
 
 
 def _count(text: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from ..model import Json
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+_notes = logging.getLogger("zephyrus_exec.notes")
 
 _SHOWN_HEX = 18
 """Characters from which hexadecimal values in a table are shortened."""
@@ -68,7 +71,17 @@ def print_json(value: Json) -> None:
 
 def note(text: str) -> None:
     """Print a line on stderr, for the person who started the command."""
-    print(text, file=sys.stderr, flush=True)
+    if _notes.level == logging.NOTSET:
+        print(text, file=sys.stderr, flush=True)
+    else:
+        _notes.info("%s", text.strip())
+
+
+def log_notes(handler: logging.Handler | None) -> None:
+    """Let notes from now on be lines of a log, whatever its level; null: lines of their own."""
+    _notes.handlers[:] = [] if handler is None else [handler]
+    _notes.propagate = handler is None
+    _notes.setLevel(logging.NOTSET if handler is None else logging.INFO)
 
 
 def moment(seconds: float | None) -> str:

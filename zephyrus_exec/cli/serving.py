@@ -4,34 +4,37 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
-import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from .. import __version__
-from ..config import Settings, load_settings
+from ..config import Settings, is_url, shown
 from ..engine import ExecutionEngine
 from ..engine.accounts import list_lanes
 from ..engine.records import LaneStatus
+from ..errors import RepositoryError
+from ..interfaces.repositories import Repository
 from ..interfaces.store import ExecutionStore
 from ..protocol.wording import Language
 from ..service import Service, serve
 from .access import make_authenticator, make_tls, print_access
 from .composition import Parts, make_engine, open_parts, open_store
+from .environment import read_settings, warn_of_misfits
+from .logs import start_logging
 from .output import note
+from .sources import check_agents
 
 _AGENTS_SHOWN = 10
 
 
 async def serve_command(options: argparse.Namespace) -> int:
     """Serve until the process is asked to stop, then drain."""
-    logging.basicConfig(
-        level=logging.INFO if options.verbose else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
-    settings = load_settings(vars(options), os.environ, options.config)
+    settings = read_settings(options)
+    start_logging(settings)
+    warn_of_misfits(options)
+    check_agents(settings)
     authenticator, made = make_authenticator(settings.access)
     stop = asyncio.Event()
     with _stopped_by_signals(stop):
@@ -80,15 +83,31 @@ async def _print_banner(
     for address in service.addresses:
         note(f"  listening  {address}")
     note(f"  store      {store.description} ({'durable' if durable else 'gone when this ends'})")
-    agents = [agent async for agent in parts.repository.list_agents()]
-    note(f"  agents     {len(agents) or 'none; describe some in a file, see --config'}")
+    await _print_agents(parts.repository, settings)
+    note(f"  chains     {', '.join(map(str, parts.chains)) or 'none; see --rpc'}")
+    note(f"  signers    {', '.join(signers) or 'none'}")
+    note(f"  language   {settings.language}")
+
+
+async def _print_agents(repository: Repository, settings: Settings) -> None:
+    """Tell what may be executed, where it comes from, and what cannot be used."""
+    try:
+        agents = [agent async for agent in repository.list_agents()]
+        problems = await repository.find_problems()
+    except RepositoryError as error:
+        note(f"  agents     not listed: {error.message}")
+        return
+    none = "none; describe some in a file, see --config and --agents"
+    named = settings.agents_from or ""
+    place = shown(named) if is_url(named) else Path(named).name
+    came = f" (with those of {place})" if named else ""
+    note(f"  agents     {f'{len(agents)}{came}' if agents else none}")
     for agent in agents[:_AGENTS_SHOWN]:
         note(f"             {agent.id}  {agent.name}")
     if len(agents) > _AGENTS_SHOWN:
         note(f"             … and {len(agents) - _AGENTS_SHOWN} more: agents list")
-    note(f"  chains     {', '.join(map(str, parts.chains)) or 'none; see --rpc'}")
-    note(f"  signers    {', '.join(signers) or 'none'}")
-    note(f"  language   {settings.language}")
+    for problem in problems:
+        note(f"  attention  {problem.message}")
 
 
 async def _print_trouble(engine: ExecutionEngine) -> None:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
+from pathlib import Path
+
+from attrs import evolve
 
 from ..engine.clock import SystemClock
 from ..engine.restore import declare_restored
+from ..engine.verification import Verified, verify
+from ..errors import ConfigurationError, StoreUnavailable
 from ..model import OPERATOR
-from .journals import begin_anew, open_journal
+from ..stores.sqlite_backup import back_up
+from ..stores.sqlite_snapshot import snapshot
+from .journals import begin_anew, open_journal, path_of_journal
 from .output import note, print_json
 
 
@@ -34,3 +42,57 @@ async def restored_command(options: argparse.Namespace) -> int:
     for lane in done.lanes:
         note(f"next: lanes check {lane}, look at what it shows, then lanes open {lane}")
     return 0
+
+
+async def backup_command(options: argparse.Namespace) -> int:
+    """Copy the journal into a new file, while servers write it."""
+    source = path_of_journal(options)
+    size = await asyncio.to_thread(back_up, source, options.to)
+    if options.json:
+        print_json({"file": str(options.to), "bytes": size})
+        return 0
+    print(f"{options.to}: {size:,} bytes, whole and flushed")
+    note("before a server uses it in place of the journal: store restored")
+    return 0
+
+
+async def verify_command(options: argparse.Namespace) -> int:
+    """Print what is wrong with the journal; 0: nothing, 1: something."""
+    path = options.file or path_of_journal(options)
+    found = await asyncio.to_thread(_verify, path)
+    if options.json:
+        print_json(
+            {
+                "events": found.events,
+                "executions": found.executions,
+                "effects": found.effects,
+                "lanes": found.lanes,
+                "problems": list(found.problems),
+            }
+        )
+        return 1 if found.problems else 0
+    for problem in found.problems:
+        print(f"{path.name}: {problem}")
+    print(
+        f"{path.name}: {found.events} events, {found.executions} executions, "
+        f"{found.effects} effects in {found.lanes} lanes: "
+        + (f"{len(found.problems)} problems" if found.problems else "sound")
+    )
+    if found.problems:
+        note("next: stop the server, keep this file, and restore a backup: store restored")
+    return 1 if found.problems else 0
+
+
+def _verify(path: Path) -> Verified:
+    """Return what was found; what ends the looking is found, too."""
+    if not path.is_file():
+        raise ConfigurationError(f"there is no file {str(path)!r}")
+    problems: list[str] = []
+    found = Verified(0, 0, 0, 0, ())
+    try:
+        with snapshot(path) as contents:
+            problems += contents.problems()
+            found = verify(contents)
+    except StoreUnavailable as error:
+        problems.append(error.message)
+    return evolve(found, problems=(*problems, *found.problems))

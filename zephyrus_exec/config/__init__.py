@@ -1,20 +1,21 @@
 """The settings of `serve`: flags beat the environment, which beats the file, which beats defaults.
 
-Environment: `WS_HOST`, `WS_PORT`, `PORT` (beats `WS_PORT`), `ZEPHYRUS_STORE`,
-`ZEPHYRUS_LANGUAGE`, `ZEPHYRUS_DRAIN_TIMEOUT`, `ZEPHYRUS_RPC_<CHAINID>`, and for the signer called
-NAME (in lower case) `ZEPHYRUS_KEYSTORE_<NAME>` with `ZEPHYRUS_KEYSTORE_PASSWORD_<NAME>` or
-`ZEPHYRUS_KEYSTORE_PASSWORD_<NAME>_FILE`, or, for development only, `ZEPHYRUS_KEY_<NAME>`. A
-variable that is set to nothing counts as not set.
+`variables.VARIABLES` lists what is read of the environment. A variable that is set to nothing
+counts as not set.
 """
 
 from __future__ import annotations
 
 from .access import AccessSettings
+from .chains import shown
+from .dotenv import DOTENV, read_dotenv
 from .load import load_settings
 from .settings import ChainRules, KeySettings, KeystoreSettings, Limits, Settings, SignerSettings
-from .values import LANGUAGES, MEMORY_STORE
+from .values import LANGUAGES, MEMORY_STORE, is_url
+from .variables import find_misfits
 
 __all__ = [
+    "DOTENV",
     "LANGUAGES",
     "MEMORY_STORE",
     "AccessSettings",
@@ -24,5 +25,9 @@ __all__ = [
     "Limits",
     "Settings",
     "SignerSettings",
+    "find_misfits",
+    "is_url",
     "load_settings",
+    "read_dotenv",
+    "shown",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Final, TypeVar
@@ -68,8 +68,12 @@ class File:
     host: str | None = None
     port: int | None = None
     store: str | None = None
+    agents_from: str | None = None
+    agents_chain_id: int | None = None
     language: str | None = None
     drain_timeout: float | None = None
+    log_level: str | None = None
+    log_format: str | None = None
     chains: Mapping[str, Json] = field(factory=dict)
     signers: Mapping[str, Json] = field(factory=dict)
     limits: Limits = field(factory=Limits)
@@ -92,15 +96,23 @@ def read_file(file: Path) -> File:
         refuse(file.name, f"is no TOML: {error}", "see https://toml.io")
     content = _structured(file.name, data, File)
     for bound, value in asdict(content.limits).items():
-        if bound in _MAY_BE_ABSENT and 0 <= value < math.inf:
-            continue
-        if not 1 <= value < math.inf:
-            remedy = "write 0 or more" if bound in _MAY_BE_ABSENT else "write 1 or more"
+        may_be_absent = bound in _MAY_BE_ABSENT
+        if not (0 if may_be_absent else 1) <= value < math.inf:
+            remedy = f"write {0 if may_be_absent else 1} or more"
             refuse(f"{file.name}: limits.{bound}", f"{value} is too small", remedy)
-    store = content.store
-    if store and store != MEMORY_STORE and not has_scheme(store):
-        content = evolve(content, store=_beside(file, store))
-    return content
+    _refuse_repeated(file.name, "agents", [agent.id for agent in content.agents])
+    _refuse_repeated(file.name, "contracts", [contract.id for contract in content.contracts])
+    return evolve(
+        content, store=_place(file, content.store), agents_from=_place(file, content.agents_from)
+    )
+
+
+def _refuse_repeated(name: str, table: str, ids: Sequence[str]) -> None:
+    for place, one in enumerate(ids):
+        if one in ids[:place]:
+            refuse(
+                f"{name}: {table}[{place}].id", f"{one!r} is there already", "remove one of them"
+            )
 
 
 def signer_tables(file: Path, content: File) -> dict[str, SignerTable]:
@@ -132,6 +144,13 @@ def chain_tables(file: Path, content: File) -> dict[str, ChainTable]:
         else ChainTable(rpc=said)
         for number, said in content.chains.items()
     }
+
+
+def _place(file: Path, text: str | None) -> str | None:
+    """Return where a path starts from; what is no path, its own reader judges."""
+    if not text or text == MEMORY_STORE or has_scheme(text):
+        return text
+    return _beside(file, text)
 
 
 def _beside(file: Path, text: str) -> str:

@@ -13,7 +13,7 @@ from .chains import read_chains
 from .file import ChainTable, File, SignerTable, chain_tables, read_file, signer_tables
 from .settings import Settings
 from .signers import read_signers
-from .values import SCALARS
+from .values import SCALARS, flag_of
 
 
 def load_settings(
@@ -22,9 +22,10 @@ def load_settings(
     """Return the settings these sources agree on.
 
     Args:
-        flags: From the command line, by name: `host`, `port`, `store`, `language`,
-            `drain_timeout`, those of access, and `rpc`, a list of `CHAINID=URL,URL`. Null counts as
-            not given; other names are ignored.
+        flags: From the command line, by name: `host`, `port`, `store`, `agents_from`,
+            `agents_chain_id`, `language`, `drain_timeout`, `log_level`, `log_format`, those of
+            access, and `rpc`, a list of `CHAINID=URL,URL`. Null counts as not given; other names
+            are ignored.
         environ: Usually `os.environ`.
         file: A TOML file; relative paths in it start from its folder. Null: none.
 
@@ -66,7 +67,7 @@ def _scalars(
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for setting, (variables, parse) in SCALARS.items():
-        candidates = [("--" + setting.replace("_", "-"), flags.get(setting))]
+        candidates = [(flag_of(setting), flags.get(setting))]
         candidates += [(variable, environ.get(variable)) for variable in variables]
         candidates += [(f"{name}: {setting}", getattr(content, setting))]
         source, value = next((each for each in candidates if each[1] is not None), ("", None))

@@ -79,6 +79,10 @@ def _hosts(chains: Mapping[int, Sequence[str]]) -> str:
     return repr({number: [shown(url) for url in urls] for number, urls in chains.items()})
 
 
+def _place(text: str | None) -> str:
+    return repr(shown(text) if text is not None and "://" in text else text)
+
+
 @frozen
 class Settings:
     """What `serve` was asked for, checked. `repr` shows no secret: of RPC URLs only the host."""
@@ -89,10 +93,19 @@ class Settings:
     """TCP port, 1 to 65535; 0: a free one."""
     store: str = "zephyrus.db"
     """`memory:`, or the path of a SQLite file."""
+    agents_from: str | None = field(default=None, repr=_place)
+    """Path of a folder, a file or a SQLite database with further agents, or the URL of a Zephyrus
+    API; null: none."""
+    agents_chain_id: int | None = None
+    """The chain of contracts that come from a Zephyrus API; null: the only configured one."""
     language: str = "es"
     """Language of the texts for people: `es` or `en`."""
     drain_timeout: float = 8.0
     """Seconds a stop may take; containers are killed after 10."""
+    log_level: str = "warning"
+    """The least that is logged: `debug`, `info`, `warning`, `error` or `critical`."""
+    log_format: str = "text"
+    """`text` or `json`."""
     chains: Mapping[int, tuple[str, ...]] = field(factory=dict, repr=_hosts)
     """RPC URLs by chain id, best first."""
     chain_rules: Mapping[int, ChainRules] = field(factory=dict)
@@ -108,5 +121,5 @@ class Settings:
     contracts: tuple[Contract, ...] = ()
     """Contracts the file describes."""
     sources: Mapping[str, str] = field(factory=dict)
-    """Who set host, port, store, language, drain_timeout: `--store`, `ZEPHYRUS_STORE`,
+    """Who set host, port, store and others that are one value each: `--store`, `ZEPHYRUS_STORE`,
     `zephyrus.toml: store`; absent: nobody, it is the default."""

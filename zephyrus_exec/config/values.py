@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
+from ..logs import FORMATS, LEVELS
 from .chains import shown
 from .refusal import refuse
 
@@ -42,9 +43,32 @@ def _store(source: str, value: object) -> str:
     return text
 
 
+def _path(source: str, value: object) -> str:
+    text = str(value)
+    if not text.strip() or (has_scheme(text) and not is_url(text)):
+        remedy = (
+            "write the path of a folder, a JSON or TOML file, or a SQLite database, "
+            "or the URL of a Zephyrus API"
+        )
+        refuse(source, f"{shown(text)!r} is no path", remedy)
+    return text
+
+
+def is_url(text: str) -> bool:
+    """Return whether agents named by this text come from a Zephyrus API."""
+    return text.lower().startswith(("http://", "https://"))
+
+
 def has_scheme(text: str) -> bool:
     """Return whether it looks like a URL; one letter and a colon is a drive of Windows."""
     return re.match("[A-Za-z][A-Za-z0-9+.-]+:", text) is not None
+
+
+def _chain_id(source: str, value: object) -> int:
+    text = str(value).strip()
+    if not re.fullmatch("[1-9][0-9]{0,77}", text):
+        refuse(source, f"{value!r} is no chain id", "write a number such as 1")
+    return int(text)
 
 
 def _language(source: str, value: object) -> str:
@@ -63,11 +87,30 @@ def _seconds(source: str, value: object) -> float:
     return seconds
 
 
+def _word(kind: str, known: Collection[str]) -> Callable[[str, object], str]:
+    def parse(source: str, value: object) -> str:
+        word = str(value).strip().lower()
+        if word not in known:
+            refuse(source, f"{value!r} is no {kind}", f"write {', '.join(known)}")
+        return word
+
+    return parse
+
+
 SCALARS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[str, object], Any]]]] = {
     "host": (("WS_HOST",), _host),
     "port": (("PORT", "WS_PORT"), _port),
     "store": (("ZEPHYRUS_STORE",), _store),
+    "agents_from": (("ZEPHYRUS_AGENTS", "DB_API_URL"), _path),
+    "agents_chain_id": (("ZEPHYRUS_AGENTS_CHAIN_ID",), _chain_id),
     "language": (("ZEPHYRUS_LANGUAGE",), _language),
     "drain_timeout": (("ZEPHYRUS_DRAIN_TIMEOUT",), _seconds),
+    "log_level": (("LOG_LEVEL",), _word("log level", LEVELS)),
+    "log_format": (("LOG_FORMAT",), _word("log format", FORMATS)),
 }
 """Name → the variables that set it, the strongest first, and how its text is read."""
+
+
+def flag_of(setting: str) -> str:
+    """Return the flag that sets it. `agents` is a list in the file, so a path has another key."""
+    return "--agents" if setting == "agents_from" else "--" + setting.replace("_", "-")

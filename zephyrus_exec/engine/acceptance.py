@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import Callable
 
@@ -27,6 +28,8 @@ from .quotas import Quotas
 from .roster import Roster
 from .snapshots import Snapshots
 from .tasks import spawn
+
+_log = logging.getLogger(__name__)
 
 _WITHDRAWN = Ending(
     Outcome.CANCELLED,
@@ -148,6 +151,8 @@ class Acceptance:
             self._roster.leave(execution)
             raise
         self._snapshots.stored(snapshot)
+        if _log.isEnabledFor(logging.INFO):
+            _log.info("the execution is accepted", extra=execution.about)
         self._conductor.accepted(execution)
 
     async def _withdraw(self, execution: RunningExecution) -> None:

@@ -19,6 +19,7 @@ from ..errors import (
 )
 from ..interfaces.clock import Clock, NewId
 from ..interfaces.runner import Runner
+from ..logs import about
 from ..model import ActionResult, EventKind, Outcome
 from .calls import Tools
 from .context import ExecutionContext
@@ -90,13 +91,17 @@ class Conductor:
             self._start(execution)
 
     def _start(self, execution: RunningExecution) -> None:
-        execution.task = spawn(self._run(execution), f"zephyrus {execution.id}")
+        execution.task = spawn(
+            self._run(execution), f"zephyrus {execution.id}", context=execution.context
+        )
 
     async def _run(self, execution: RunningExecution) -> None:
         taken_up = execution.past is not None and execution.started
+        about(**execution.about)
         if execution.cause is not None and not taken_up:
             await self.end(execution, execution.cause)
         else:
+            _log.info("the execution %s", "goes on" if taken_up else "starts")
             await self.end(execution, await self._run_agent(execution))
 
     async def _run_agent(self, execution: RunningExecution) -> Ending:
@@ -120,7 +125,12 @@ class Conductor:
             return Ending(Outcome.FAILED, error)
         except Exception:  # noqa: BLE001 - an agent's code may raise anything; it must not end the engine
             incident = self._new_id()
-            _log.exception("execution %s failed, incident %s", execution.id, incident)
+            _log.exception(
+                "execution %s failed, incident %s",
+                execution.id,
+                incident,
+                extra={"incident": incident},
+            )
             return Ending(
                 Outcome.FAILED,
                 RunnerFailed(
@@ -141,11 +151,13 @@ class Conductor:
             ending = _told(execution, ending)
             body = completed_body(execution, ending)
             execution.journal.add_encoded(EventKind.COMPLETED, body)
-            record = record_of(execution, self._leases.owner, ending, ended_at=self._clock.now())
+            now = self._clock.now()
+            record = record_of(execution, self._leases.owner, ending, ended_at=now)
             await execution.journal.commit(record=record)
         except StoreError as error:
             _log.warning("execution %s is lost to this process: %s", execution.id, error)
         else:
+            _tell_end(execution, ending, now)
             execution.done.set_result(body)
             if all(effect.told for effect in execution.effects.values()):
                 await self._retention.ended(execution.id)
@@ -168,7 +180,11 @@ class Conductor:
     def abandon(self, execution: RunningExecution, cause: Ending) -> None:
         """Go on without a runner that ignores its cancellation; its context is closed to it."""
         if not execution.ended:
-            _log.error("execution %s does not stop; its runner ignores cancellation", execution.id)
+            _log.error(
+                "execution %s does not stop; its runner ignores cancellation",
+                execution.id,
+                extra=execution.about,
+            )
             execution.abandoned = spawn(
                 self.end(execution, cause), f"zephyrus {execution.id}, abandoned"
             )
@@ -194,6 +210,18 @@ class Conductor:
                 if task is not None:
                     task.cancel()
             self._roster.leave(execution)
+
+
+def _tell_end(execution: RunningExecution, ending: Ending, now: float) -> None:
+    if _log.isEnabledFor(logging.INFO):
+        _log.info(
+            "the execution ended as %s after %.3f s, %d actions%s",
+            ending.outcome,
+            now - execution.created_at,
+            len(execution.results),
+            "" if ending.error is None else f": {ending.error.code}",
+            extra=execution.about,
+        )
 
 
 def _told(execution: RunningExecution, ending: Ending) -> Ending:

@@ -224,7 +224,7 @@ class Effects:
                 effect_key=effect.key,
             )
         teller.told(effect)
-        return self._reconciler.track(effect, record.version, sent_at=0.0)
+        return self._reconciler.track(effect, record.version, sent_at=0.0, flushed=False)
 
     async def _begin(self, teller: _Teller) -> asyncio.Future[Effect]:
         """Win a slot and send; or find that somebody else did, for the same effect."""
@@ -236,7 +236,7 @@ class Effects:
             effect = await self._win_slot(teller, simulation)
         if isinstance(effect, asyncio.Future):
             return effect
-        told = self._reconciler.track(effect, 1, sent_at=self._clock.now())
+        told = self._reconciler.track(effect, 1, sent_at=self._clock.now(), flushed=True)
         self._reconciler.sent(effect, taken=await offer_again(effect, chain))
         return told
 
@@ -266,8 +266,11 @@ class Effects:
             return effect
 
     def _won(self, effect: Effect, told: Callable[[Effect], None]) -> None:
+        _log.info(
+            "the effect is signed: %s, nonce %d", effect.function, effect.nonce, extra=effect.about
+        )
         told(effect)
-        self._reconciler.track(effect, 1, sent_at=self._clock.now())
+        self._reconciler.track(effect, 1, sent_at=self._clock.now(), flushed=True)
 
     async def _look_again(
         self, teller: _Teller, place: _Place, conflict: StoreConflict

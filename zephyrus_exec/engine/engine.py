@@ -271,6 +271,14 @@ class ExecutionEngine:
         """
         await self._life.aclose(settle_timeout)
 
+    def kill(self) -> None:
+        """End as its process would by `kill -9`; for tests, on a store that is cut off.
+
+        Nobody is told and nothing is journaled; agents are cancelled where they are. `aclose` does
+        nothing afterwards.
+        """
+        self._life.kill()
+
     async def __aenter__(self) -> Self:
         await self.start()
         return self
@@ -297,6 +305,7 @@ class ExecutionEngine:
             running=self._roster.admission.running,
             queued=self._roster.admission.queued,
             low=self._funds.low,
+            unusable=len(self.agents.problems),
         )
 
     async def look_at_balances(self) -> tuple[LowBalance, ...]:
@@ -384,6 +393,27 @@ class ExecutionEngine:
         """
         await self._access.execution(execution_id, principal, self._may.may_watch)
         async for event in self._watching.watch(execution_id, after=after):
+            yield event
+
+    async def tail(
+        self, position: int = 0, *, principal: Principal = ANONYMOUS
+    ) -> AsyncGenerator[Event, None]:
+        """Yield the events of all executions in the order of the store, and then live.
+
+        Like a watcher it is a cursor. Who keeps the `position` of the last event goes on behind
+        it, in another process too. There are also the streams of effects and lanes, whose names
+        begin with `effect:` and `lane:`.
+
+        It ends with the engine.
+
+        Args:
+            position: Start behind this one; 0: from the beginning.
+            principal: Who watches.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        async for event in self._watching.tail(position):
             yield event
 
     async def result(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from contextvars import Context, copy_context
 
 from attrs import define, field, frozen
 
@@ -50,6 +51,8 @@ class RunningExecution:
     journal: Journal
     done: asyncio.Future[str]
     """Resolves to the body of the `completed` event."""
+    context: Context = field(factory=copy_context)
+    """Of whoever asked for it: its task runs in it, whoever's leaving starts that."""
     ticket: Ticket = field(init=False)
     alarm: Deadline | None = None
     """Fires at the deadline."""
@@ -94,6 +97,15 @@ class RunningExecution:
     def contract(self) -> Contract | None:
         """Its contract, likewise."""
         return self.snapshot.contract
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What lines of the log are about that tell of it."""
+        return {
+            "execution": self.id,
+            "agent": self.agent.id,
+            "principal": self.principal.id,
+        }
 
     @property
     def doubtful(self) -> bool:

@@ -31,7 +31,7 @@ class Health:
     """`{status, draining, store, halted_lanes, low_balances, chains, running, queued}`; no secrets,
     no paths. `halted_lanes` are those that wait for somebody: `{lane, status, reason}`. Where a
     chain has several endpoints, `endpoints` tells of each, by chain id and in configured order,
-    `ok` or why it is left out."""
+    `ok` or why it is left out. Where agents or contracts cannot be used, `unusable` counts them."""
 
 
 async def examine(
@@ -42,6 +42,7 @@ async def examine(
     running: int,
     queued: int,
     low: Sequence[LowBalance] = (),
+    unusable: int = 0,
 ) -> Health:
     """Return how the engine with these parts is."""
     store_error: str | None = None
@@ -57,7 +58,7 @@ async def examine(
         for chain_id, answered in zip(chains, answers, strict=True)
     }
     ready = store_error is None and not draining
-    degraded = ready and (bool(halted) or bool(low) or not all(answers))
+    degraded = ready and (bool(halted) or bool(low) or unusable > 0 or not all(answers))
     details: dict[str, Json] = {
         "status": "degraded" if degraded else "ready" if ready else "unavailable",
         "draining": draining,
@@ -75,6 +76,8 @@ async def examine(
     }
     if endpoints:
         details["endpoints"] = endpoints
+    if unusable:
+        details["unusable"] = unusable
     return Health(ready, degraded, details)
 
 

@@ -67,6 +67,7 @@ class _Unit:
     taken: int
     """How many of the events were pending ones."""
     with_record: bool
+    durable: bool
     then: Callable[[], None]
 
 
@@ -174,10 +175,10 @@ class Journal:
         """
         async with self._turn:
             await self._resolve()
-            unit = self._unit(writes, event, record, then)
+            unit = self._unit(writes, event, record, durable=durable, then=then)
             self._unresolved = unit
             try:
-                await self._write(unit, expect, durable=durable)
+                await self._write(unit, expect)
             except StoreError:
                 self._unresolved = None
                 raise
@@ -198,6 +199,8 @@ class Journal:
         writes: Sequence[Write],
         event: tuple[str, JsonObject] | None,
         record: tuple[str, str] | None,
+        *,
+        durable: bool,
         then: Callable[[], None],
     ) -> _Unit:
         events = tuple(self._pending)
@@ -209,7 +212,8 @@ class Journal:
         if record is not None:
             body, group = record
             unit.append(Put(EXECUTION, self.execution_id, self._version, body, group))
-        return _Unit(tuple(unit), events, len(self._pending), record is not None, then)
+        taken, with_record = len(self._pending), record is not None
+        return _Unit(tuple(unit), events, taken, with_record, durable, then)
 
     def _done(self, unit: _Unit) -> None:
         self._unresolved = None
@@ -225,16 +229,17 @@ class Journal:
         unit = self._unresolved
         if unit is None:
             return
-        await self._pass_barrier()
-        if await self._arrived(unit.events):
+        # A barrier for every commit handed to the store before: commits keep their order.
+        await self._insist(lambda: self._store.commit(()))
+        if await self._arrived(unit):
             self._done(unit)
         self._unresolved = None
 
-    async def _pass_barrier(self) -> None:
-        """Wait for every commit handed to the store before: commits keep their order."""
+    async def _insist(self, work: Callable[[], Awaitable[object]]) -> None:
+        """Do it as soon as the store can."""
         while True:
             try:
-                await self._store.commit(())
+                await work()
                 return
             except (CommitUnknown, StoreUnavailable) as error:
                 await self._wait_for_store(error)
@@ -245,11 +250,11 @@ class Journal:
         self._stalled(self.execution_id, self._stalled_since)
         await _pause(self._clock, error)
 
-    async def _write(self, unit: _Unit, expect: Sequence[Expect], *, durable: bool) -> None:
+    async def _write(self, unit: _Unit, expect: Sequence[Expect]) -> None:
         while True:
             failure: StoreError
             try:
-                await self._store.commit(unit.writes, expect=expect, durable=durable)
+                await self._store.commit(unit.writes, expect=expect, durable=unit.durable)
                 return
             except StoreConflict as conflict:
                 if await self._fenced():
@@ -259,7 +264,7 @@ class Journal:
                     ) from conflict
                 raise
             except CommitUnknown as error:
-                if await self._arrived(unit.events):
+                if await self._arrived(unit):
                     return
                 failure = error
             except StoreUnavailable as error:
@@ -274,11 +279,17 @@ class Journal:
         version = record.version if record is not None else 0
         return version != self._version or bool(await self._beyond(1))
 
-    async def _arrived(self, events: tuple[NewEvent, ...]) -> bool:
-        """Whether a commit of unknown result was written: its events can only be ours."""
-        stored = await self._beyond(len(events))
-        written = tuple((event.at, event.kind, event.body) for event in stored)
-        return bool(events) and written == tuple((e.at, e.kind, e.body) for e in events)
+    async def _arrived(self, unit: _Unit) -> bool:
+        """Whether a commit of unknown result was written, and as durable as it was to be.
+
+        Its events can only be ours. That they can be read does not mean that they were flushed.
+        """
+        stored = await self._beyond(len(unit.events))
+        written = [(event.at, event.kind, event.body) for event in stored]
+        arrived = bool(unit.events) and written == [(e.at, e.kind, e.body) for e in unit.events]
+        if arrived and unit.durable:
+            await self._insist(self._store.check)
+        return arrived
 
     async def _beyond(self, limit: int) -> list[Event]:
         """Return events that are stored after the last one known to be ours."""

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 
 from attrs import define, evolve, field, frozen
 
-from ..errors import InvocationError, StoreConflict, StoreError
+from ..errors import ChainUnavailable, InvocationError, StoreConflict, StoreError
 from ..interfaces.chain import Chain, Lookup
 from ..interfaces.clock import Clock
 from ..interfaces.store import ExecutionStore, Write
+from ..logs import about
 from ..model import JsonObject
 from .clock import wait_until
 from .offers import Blocked, Offers, Stored, offer_again
@@ -70,6 +71,9 @@ class Tracked:
     """When its bytes were offered last, seconds since the epoch."""
     told: asyncio.Future[Effect] = field(factory=lambda: asyncio.get_running_loop().create_future())
     """Resolves once there is something to tell."""
+    flushed: bool = False
+    """Whether its attempts are known to be on the medium; what was read from the store may not be:
+    its writer may have died between its commit and the flush."""
     taken: bool = False
     """Whether a node took the bytes."""
     sent_block: int = 0
@@ -134,17 +138,24 @@ class LaneWatch:
 
     # --- from outside
 
-    def track(self, effect: Effect, version: int, *, sent_at: float) -> Tracked:
-        """Look after an effect; one that is looked after already goes on as it was."""
+    def track(self, effect: Effect, version: int, *, sent_at: float, flushed: bool) -> Tracked:
+        """Look after an effect; one that is looked after already goes on as it was.
+
+        Where another process has changed it, that is read before the next look.
+        """
         tracked = self.slots.get(effect.nonce)
         if tracked is None:
-            tracked = self.slots[effect.nonce] = Tracked(effect, version, sent_at)
+            tracked = Tracked(effect, version, sent_at, flushed=flushed)
+            self.slots[effect.nonce] = tracked
             self._tell(tracked)
             self.news.set()
+        elif version > tracked.version:
+            tracked.stale = True
         return tracked
 
     async def run(self) -> None:
         """Look again and again until every slot has its outcome."""
+        about(lane=self.key)
         pause = self._pace.first_look
         while self.slots:
             if self.news.is_set():
@@ -190,11 +201,19 @@ class LaneWatch:
         now = self._clock.now()
         final: int | None = None
         if any(self._needs_final(one) and one.again_at <= now for one in flying):
-            final = (await self._chain.final()).number
+            final = await self._final()
         seen = await self._unchanged(flying)
         if seen is None:
             seen = await self._see(flying, final, now)
         await self._offer([one for one in flying if one.effect.nonce >= seen.nonce], seen)
+
+    async def _final(self) -> int | None:
+        """Return the height of what is final; null where nobody tells: the others need no such."""
+        try:
+            return (await self._chain.final()).number
+        except ChainUnavailable as error:
+            _log.warning("lane %s: %s", self.key, error)
+            return None
 
     async def _unchanged(self, flying: list[Tracked]) -> Lookup | None:
         """Return the last look if another could show nothing else: the same block is the head."""
@@ -296,11 +315,20 @@ class LaneWatch:
         if final is None or final < number:
             return
         after = max(-1, effect.signed_at_block - _REORG_MARGIN)
-        consumer = await self._chain.find_consumer(
-            effect.sender, effect.nonce, after=after, upto=number
-        )
+        try:
+            consumer = await self._chain.find_consumer(
+                effect.sender, effect.nonce, after=after, upto=number
+            )
+        except ChainUnavailable as error:  # also: there is more to read; the others go on meanwhile
+            _log.warning("lane %s: %s", self.key, error)
+            one.final_pause = self._pace.first_watch
+            return
         if consumer in effect.hashes:
-            _log.error("effect %s is in a block and has no receipt: nodes disagree", effect.key)
+            _log.error(
+                "effect %s is in a block and has no receipt: nodes disagree",
+                effect.key,
+                extra=effect.about,
+            )
             return
         evidence |= {"consumer": consumer, "after": after}
         # In a restored journal the consumer may be an attempt of this very effect.
@@ -314,30 +342,40 @@ class LaneWatch:
         told = {"transaction_hash": effect.transaction_hash, **(effect.evidence or {})}
         effect, writes = effect.change(one.version, now, (reason, told))
         record = await self._store.get(LANE, self.key)
-        if record is not None and not Lane.of(record).refuses:
-            halted = evolve(
-                Lane.of(record), status=LaneStatus.HALTED, reason=reason, blocked_nonce=None
-            )
+        if record is not None:
+            lane = Lane.of(record)
+            if not lane.refuses:
+                lane = evolve(lane, status=LaneStatus.HALTED, reason=reason, blocked_nonce=None)
+            # Told also where it refuses already, so that nobody opens it who has not seen this.
             fact: Fact = ("halted", {"reason": reason, "effect_key": effect.key})
-            writes += halted.change(record.version, now, fact)
+            writes += lane.change(record.version, now, fact)
         await self._commit(one, effect, writes)
-        _log.error("effect %s is %s; lane %s is halted", effect.key, reason, self.key)
+        _log.error(
+            "effect %s is %s; lane %s is halted",
+            effect.key,
+            reason,
+            self.key,
+            extra=effect.about,
+        )
 
     # --- recording
 
     async def _record(self, one: Tracked, finding: Finding) -> None:
         effect, writes = finding.effect.change(one.version, self._clock.now(), *finding.facts)
-        await self._commit(one, effect, writes)
+        if await self._commit(one, effect, writes):
+            for kind, data in finding.facts:
+                _log_fact(effect, kind, data)
 
-    async def _commit(self, one: Tracked, effect: Effect, writes: Sequence[Write]) -> None:
-        """Store a change of one effect, or look what it has become meanwhile."""
+    async def _commit(self, one: Tracked, effect: Effect, writes: Sequence[Write]) -> bool:
+        """Store a change of one effect, or look what it has become meanwhile; return which."""
         one.stale = True
         try:
             await self._store.commit(writes)
         except StoreConflict:
             await self._reload(one)
-        else:
-            self._now_is(one, Stored(effect, one.version + 1))
+            return False
+        self._now_is(one, Stored(effect, one.version + 1))
+        return True
 
     async def _reload(self, one: Tracked) -> None:
         one.looked = False
@@ -346,7 +384,9 @@ class LaneWatch:
             _log.error("effect %s is not in the store any more", one.effect.key)
             self.slots.pop(one.effect.nonce, None)
         else:
-            self._now_is(one, Stored(Effect.of(record), record.version))
+            stored = Effect.of(record)
+            one.flushed = one.flushed and stored.attempts == one.effect.attempts
+            self._now_is(one, Stored(stored, record.version))
 
     def _now_is(self, one: Tracked, stored: Stored) -> None:
         was, one.effect, one.version = one.effect, stored.effect, stored.version
@@ -413,10 +453,19 @@ class LaneWatch:
         return quiet >= patience and seen.block.number >= one.sent_block + _BLOCKS_UNTIL_DROPPED
 
     async def _resend(self, one: Tracked, seen: Lookup) -> None:
+        if not one.flushed:
+            await self._flush()
         one.sent_at = self._clock.now()
         one.sent_block = seen.block.number
         one.resends += 1
         one.taken = await offer_again(one.effect, self._chain)
+
+    async def _flush(self) -> None:
+        """Have everything on the medium that was read from the store."""
+        read = [one for one in self.slots.values() if not one.flushed]
+        await self._store.check()
+        for one in read:
+            one.flushed = True
 
     async def _improve(self, one: Tracked, seen: Lookup) -> None:
         """Offer more, where time and blocks have passed it by; without blocks nothing helps."""
@@ -444,6 +493,7 @@ class LaneWatch:
         again = self._clock.now() + self._offers.policy(one.effect.chain_id).bump_after
         if isinstance(improved, Stored):
             self._now_is(one, improved)
+            one.flushed = True
             one.offered_block = seen.block.number
             await self._resend(one, seen)
         elif improved is not None:
@@ -452,7 +502,12 @@ class LaneWatch:
 
     async def _block(self, one: Tracked, reason: str) -> None:
         """Tell that the lowest slot cannot be included as things are, so that others wait."""
-        _log.warning("effect %s cannot be offered better: %s", one.effect.key, reason)
+        _log.warning(
+            "effect %s cannot be offered better: %s",
+            one.effect.key,
+            reason,
+            extra=one.effect.about,
+        )
         record = await self._store.get(LANE, self.key)
         if reason == "no_signer" or record is None:
             return
@@ -474,6 +529,14 @@ class LaneWatch:
             await wait_until(self._clock, self._clock.now() + seconds, news)
         finally:
             news.cancel()
+
+
+def _log_fact(effect: Effect, kind: str, data: JsonObject) -> None:
+    if _log.isEnabledFor(logging.INFO):
+        block = f" in block {data['block_number']}" if "block_number" in data else ""
+        outcome = " and reverted" if data.get("success") is False else ""
+        text = f"the effect is {kind.replace('_', ' ')}{outcome}{block}: {effect.function}"
+        _log.info("%s", text, extra=effect.about)
 
 
 def _hashes(tracked: Sequence[Tracked]) -> list[str]:

@@ -157,6 +157,15 @@ class Lifecycle:
             )
             self._conductor.leave_behind()
 
+    def kill(self) -> None:
+        """End as a process that is killed, for tests: nobody is told, nothing more is journaled."""
+        self.started, self.draining = False, True
+        for task in (*self.tasks, self.looking):
+            if task is not None:
+                task.cancel()
+        self._reconciler.stop()
+        self._conductor.leave_behind()
+
     def _let_go(self) -> None:
         for execution in list(self._roster.executions.values()):
             if self._durable:

@@ -32,7 +32,7 @@ async def load_execution(store: ExecutionStore, execution_id: str) -> Execution:
 async def find_execution(store: ExecutionStore, execution_id: str) -> Execution | None:
     """Return how an execution stands; null: there is none."""
     record = await store.get(EXECUTION, execution_id)
-    return None if record is None else _execution(record)
+    return None if record is None else execution_of(record)
 
 
 async def list_executions(
@@ -54,7 +54,7 @@ async def list_executions(
         if not page:
             break
         after = page[-1].number
-        executions = map(_execution, page)
+        executions = map(execution_of, page)
         found += [one for one in executions if chosen is None or await chosen(one)]
     return found[:limit]
 
@@ -77,6 +77,7 @@ async def read_all(store: ExecutionStore, stream: str) -> list[Event]:
     return events
 
 
-def _execution(record: Record) -> Execution:
+def execution_of(record: Record) -> Execution:
+    """Return the execution that a record holds."""
     data = {name: value for name, value in record.data.items() if name != "owner"}
     return structure({"id": record.key, **data}, Execution)

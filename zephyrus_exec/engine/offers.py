@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 
 from attrs import evolve, frozen
 
 from ..errors import ChainUnavailable, TransactionRejected
-from ..interfaces.chain import Account, Call, Chain, Fees
+from ..interfaces.chain import Account, Block, Call, Chain, Fees
 from ..interfaces.clock import Clock
 from ..interfaces.signer import Signer
 from ..interfaces.store import ExecutionStore, Expect, Write
@@ -18,6 +19,11 @@ from .records import LANE, Attempt, Effect, EffectState, Fact, Lane, LaneStatus,
 from .signing import sign
 
 _log = logging.getLogger(__name__)
+
+_WEI_PER_GWEI = 10**9
+
+_GOES_ON = frozenset({LaneStatus.OPEN, LaneStatus.BLOCKED, LaneStatus.DRAINING})
+"""Lanes of which a person has to look at nothing before more is offered."""
 
 
 @frozen
@@ -80,11 +86,11 @@ class Offers:
         if signer is None:
             return Blocked("no_signer")
         lane = await self._lane(effect)
-        if lane is None or lane[0].refuses:
+        if lane is None or lane[0].status not in _GOES_ON:
             return None
         account = await chain.account(effect.sender)
         last = effect.attempts[-1]
-        fees = self.policy(effect.chain_id).bumped(last.fees, await chain.quote())
+        fees = self.policy(effect.chain_id).bumped(last.fees, await self._quote(effect, chain))
         blocked = self._obstacle(effect, last.gas, fees, account)
         if blocked is not None:
             return blocked
@@ -144,6 +150,17 @@ class Offers:
         fact = ("cancelling", _told(attempt))
         return await self._commit(cancelling, version, attempt, lane, fact, lane_facts)
 
+    async def _quote(self, effect: Effect, chain: Chain) -> Fees:
+        """Return what a new transaction would offer, for a call within its caps.
+
+        A quote is generous: what is above the caps is no reason to offer nothing below them.
+        """
+        if effect.attempts[-1].purpose is not Purpose.CALL:
+            return await chain.quote()
+        most = effect.max_priority_fee_wei
+        gwei = None if most is None else Decimal(most) / _WEI_PER_GWEI
+        return self.policy(effect.chain_id).capped(await chain.quote(max_priority_fee_gwei=gwei))
+
     def _cancel_gas(
         self, call: Call, last: Attempt, fees: Fees, chain: Chain, account: Account
     ) -> int:
@@ -160,16 +177,17 @@ class Offers:
             return Blocked("sender_has_code")
         if gas > account.block.gas_limit:
             return Blocked("gas_limit")
-        if last.purpose is Purpose.CALL and self._above_caps(effect, fees):
+        if last.purpose is Purpose.CALL and self._caps_forbid(effect, fees, account.block):
             return Blocked("fee_cap")
         value = int(effect.value_wei) if last.purpose is Purpose.CALL else 0
         if account.balance_wei < gas * fees.max_fee_wei + value:
             return Blocked("balance")
         return None
 
-    def _above_caps(self, effect: Effect, fees: Fees) -> bool:
+    def _caps_forbid(self, effect: Effect, fees: Fees, block: Block) -> bool:
+        """Whether the fees are above a cap, or too low for the next block because of one."""
         cap = self.policy(effect.chain_id).max_fee_wei
-        if cap is not None and fees.max_fee_wei > cap:
+        if cap is not None and not (block.base_fee_wei or 0) <= fees.max_fee_wei <= cap:
             return True
         priority = fees.max_priority_fee_wei or 0
         return effect.max_priority_fee_wei is not None and priority > effect.max_priority_fee_wei
@@ -196,7 +214,13 @@ class Offers:
         else:
             expect.append(Expect(LANE, effect.lane, lane[1]))
         await self._store.commit(writes, expect=expect, durable=True)
-        _log.info("effect %s: %s as %s", effect.key, fact[0], attempt.transaction_hash)
+        _log.info(
+            "effect %s: %s as %s",
+            effect.key,
+            fact[0],
+            attempt.transaction_hash,
+            extra={**effect.about, "transaction": attempt.transaction_hash},
+        )
         return Stored(effect, version + 1)
 
 
@@ -209,7 +233,9 @@ async def offer_again(effect: Effect, chain: Chain) -> bool:
     try:
         await chain.broadcast(effect.attempts[-1].bytes)
     except (ChainUnavailable, TransactionRejected) as error:
-        _log.warning("effect %s was offered, the node says: %s", effect.key, error)
+        _log.warning(
+            "effect %s was offered, the node says: %s", effect.key, error, extra=effect.about
+        )
         return False
     return True
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextvars import Context
 
 from ..errors import StoreError
 from ..interfaces.chain import Chain
@@ -73,19 +74,23 @@ class Reconciler:
             except StoreError as error:
                 _log.warning("open effects could not be listed: %s", error)
 
-    def track(self, effect: Effect, version: int, *, sent_at: float) -> asyncio.Future[Effect]:
+    def track(
+        self, effect: Effect, version: int, *, sent_at: float, flushed: bool
+    ) -> asyncio.Future[Effect]:
         """Watch an effect from now on; one that is watched already goes on as it was.
 
         Args:
             effect: As it is committed.
             version: Of its record.
             sent_at: When its bytes were offered last, seconds since the epoch; 0: not by us.
+            flushed: Whether its bytes are known to be on the medium; if not, that is seen to
+                before they are offered.
 
         Returns:
             Resolves to the effect once there is something to tell of it, and that is committed.
             Shared: do not cancel it.
         """
-        tracked = self._watch(effect).track(effect, version, sent_at=sent_at)
+        tracked = self._watch(effect).track(effect, version, sent_at=sent_at, flushed=flushed)
         return tracked.told
 
     def sent(self, effect: Effect, *, taken: bool) -> None:
@@ -109,16 +114,20 @@ class Reconciler:
 
     async def aclose(self) -> None:
         """Stop watching; what is open stays open in the store."""
+        self.stop()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def stop(self) -> None:
+        """Stop watching, at the next await of each that does."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _take_up(self, lane: Lane) -> None:
         for group in (open_in(lane.key), mined_in(lane.key)):
             for record in await scan_all(self._store, EFFECT, group=group):
                 effect = Effect.of(record)
                 if effect.chain_id in self._chains:
-                    self.track(effect, record.version, sent_at=0.0)
+                    self.track(effect, record.version, sent_at=0.0, flushed=False)
                 else:
                     _log.warning(
                         "effect %s is open on chain %d, which is not configured",
@@ -138,7 +147,8 @@ class Reconciler:
                 pace=self._pace,
             )
         if lane.task is None:
-            lane.task = spawn(self._run(lane), f"zephyrus lane {lane.key}")
+            # a context of its own: it does not belong to the execution that comes first
+            lane.task = spawn(self._run(lane), f"zephyrus lane {lane.key}", context=Context())
             self._tasks.add(lane.task)
             lane.task.add_done_callback(self._tasks.discard)
         return lane

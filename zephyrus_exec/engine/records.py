@@ -129,6 +129,16 @@ class Effect:
     """How many events its stream has."""
 
     @property
+    def about(self) -> dict[str, str]:
+        """What lines of the log are about that tell of it."""
+        return {
+            "execution": self.execution_id,
+            "effect": self.key,
+            "lane": self.lane,
+            "transaction": self.transaction_hash,
+        }
+
+    @property
     def lane(self) -> str:
         """Key of the lane its slot is in."""
         return lane_key(self.chain_id, self.sender)

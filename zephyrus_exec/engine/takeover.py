@@ -114,7 +114,9 @@ class TakeOver:
         except BaseException:
             self._roster.leave(execution)
             raise
-        _log.warning("execution %s is taken over from %s", execution.id, gone.key)
+        _log.warning(
+            "execution %s is taken over from %s", execution.id, gone.key, extra=execution.about
+        )
         self._conductor.accepted(execution)
 
     async def _end(
@@ -127,7 +129,12 @@ class TakeOver:
         await end_as_interrupted(
             self._store, record, events, error, at=self._clock.now(), expect=[gone]
         )
-        _log.warning("execution %s ended as interrupted: %s", record.key, error)
+        _log.warning(
+            "execution %s ended as interrupted: %s",
+            record.key,
+            error,
+            extra={"execution": record.key},
+        )
         self._ended(record.key)
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
+
+ANY: Final = ""
+"""Register under this to be woken by whichever journal grows."""
 
 
 class Wakeups:
@@ -15,8 +19,8 @@ class Wakeups:
         return len(self._waiting)
 
     def wake(self, execution_id: str) -> None:
-        """Wake everybody who waits for this execution."""
-        for future in self._waiting.pop(execution_id, ()):
+        """Wake everybody who waits for this execution, or for any."""
+        for future in (*self._waiting.pop(execution_id, ()), *self._waiting.pop(ANY, ())):
             if not future.done():
                 future.set_result(None)
 

@@ -15,10 +15,10 @@ from .execution import RunningExecution
 from .listing import load_execution
 from .roster import Roster
 from .tasks import first_of
-from .wakeups import Wakeups
+from .wakeups import ANY, Wakeups
 
 _POLL_FOREIGN = 0.5
-"""Seconds between looks at an execution that another process runs."""
+"""Seconds between looks at what another process may have written."""
 
 
 class Watching:
@@ -90,6 +90,23 @@ class Watching:
                 yield event
                 if event.kind == EventKind.COMPLETED:
                     return
+
+    async def tail(self, position: int) -> AsyncGenerator[Event, None]:
+        """Yield the store's events behind `position`, in order, until this process ends."""
+        while True:
+            over = self.closed and not self._roster.executions
+            grown = self._wakeups.register(ANY)
+            try:
+                events = await self._store.tail(position)
+                if not events:
+                    if over:
+                        return
+                    await wait_until(self._clock, self._clock.now() + _POLL_FOREIGN, grown)
+            finally:
+                self._wakeups.unregister(ANY, grown)
+            for event in events:
+                position = event.position
+                yield event
 
     async def result(self, execution_id: str) -> dict[str, Json]:
         """Wait for the execution's end and return the data of its `completed` event.

@@ -5,71 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from attrs import frozen
 from eth_utils.crypto import keccak
 
+from ..abi_types import READS, AbiFunction, AbiType, BadAbi, parse_function
 from ..errors import FunctionNotFound, InvalidArguments
-from ..interfaces.chain import Call
+from ..interfaces.chain import Call, Shape
 from ..model import AgentFunction, Contract, FunctionType, Json, JsonObject
 from . import codec
-from .abi_types import AbiType, BadAbi, tuple_type
 from .values import BadValue, fields_to_abi, to_abi, to_json
 
-_READS = frozenset({"view", "pure"})
 _BARE_INTEGER = re.compile(r"\b(u?int)(?![0-9])")
-
-
-@frozen
-class AbiFunction:
-    """One `function` entry of an ABI."""
-
-    name: str
-    inputs: AbiType
-    outputs: AbiType
-    mutability: str
-    """`pure`, `view`, `nonpayable`, `payable`."""
-    entry: JsonObject
-
-    @property
-    def signature(self) -> str:
-        """The canonical signature, for example `transfer(address,uint256)`."""
-        return self.name + self.inputs.text
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """What each parameter is called: its name, or its position where it has none of its own."""
-        names = self.inputs.names
-        return tuple(
-            name if name and names.count(name) == 1 else str(index)
-            for index, name in enumerate(names)
-        )
-
-
-def parse_function(entry: JsonObject) -> AbiFunction:
-    """Return the entry taken apart.
-
-    Raises:
-        BadAbi: It is malformed.
-    """
-    name = entry.get("name")
-    if not isinstance(name, str) or not name:
-        raise BadAbi("$.name", "is no name")
-    return AbiFunction(
-        name=name,
-        inputs=tuple_type(entry.get("inputs", ()), "$.inputs"),
-        outputs=tuple_type(entry.get("outputs", ()), "$.outputs"),
-        mutability=_mutability(entry),
-        entry=entry,
-    )
-
-
-def _mutability(entry: JsonObject) -> str:
-    said = entry.get("stateMutability")
-    if isinstance(said, str):
-        return said
-    if entry.get("constant") is True:  # compilers before Solidity 0.5
-        return "view"
-    return "payable" if entry.get("payable") is True else "nonpayable"
 
 
 # --- finding -------------------------------------------------------------------------------------
@@ -118,6 +63,14 @@ def _candidates(contract: Contract, function: AgentFunction, name: str) -> list[
             ) from None
         found.setdefault(parsed.signature, parsed)
     return list(found.values())
+
+
+def shape_of(abi: AbiFunction) -> Shape:
+    """Return what callers need to know of an entry."""
+    kind = FunctionType.PAYABLE if abi.mutability == "payable" else FunctionType.WRITE
+    if abi.mutability in READS:
+        kind = FunctionType.READ
+    return Shape(abi.signature, abi.keys, kind)
 
 
 # --- encoding ------------------------------------------------------------------------------------
@@ -181,7 +134,7 @@ def _arguments(abi: AbiFunction, parameters: JsonObject) -> tuple[object, ...]:
 
 def _check_type(abi: AbiFunction, declared: FunctionType) -> None:
     reads = declared is FunctionType.READ
-    if reads == (abi.mutability in _READS):
+    if reads == (abi.mutability in READS):
         return
     remedy = "set its type to write or payable" if reads else "set its type to read"
     problem = f"is {declared.value}, but the ABI says {abi.mutability[:20]}"

@@ -9,6 +9,7 @@ from decimal import Decimal
 from math import ceil
 from typing import Final, TypeVar
 
+from ..abi_types import AbiType
 from ..errors import ChainUnavailable, ConfigurationError, InvalidArguments, TransactionRejected
 from ..interfaces.chain import (
     Account,
@@ -20,15 +21,15 @@ from ..interfaces.chain import (
     Fees,
     Lookup,
     ReadResult,
+    Shape,
     SignedTransaction,
     Simulation,
     UnsignedTransaction,
 )
 from ..model import AgentFunction, Contract, FunctionType, Json, JsonObject
 from . import calls
-from .abi import encode_call
-from .abi_types import AbiType
-from .agreement import Disagreement, newest_final
+from .abi import encode_call, find_function, shape_of
+from .agreement import Disagreement, check_history, newest_final
 from .broadcast import Broadcaster
 from .consumer import ConsumerSearch, Question
 from .endpoints import Endpoint, Endpoints, NoneOfUse
@@ -134,16 +135,13 @@ class EvmChain(Chain):
         value_wei: int = 0,
     ) -> Call:
         """Return the call, its arguments checked against the ABI; asks no node."""
-        try:
-            to = to_abi(_ADDRESS, contract.address)
-        except BadValue as error:
-            raise InvalidArguments(
-                f"the address of contract {contract.id[:100]} {error.problem}; {error.remedy}",
-                function=function.name,
-                field="$.contract.address",
-                problem=error.problem,
-            ) from None
+        to = _address_of(contract, function)
         return encode_call(contract, function, parameters, to=to, value_wei=value_wei)
+
+    def shape(self, contract: Contract, function: AgentFunction) -> Shape:
+        """Return what the function is by the ABI; asks no node."""
+        _address_of(contract, function)
+        return shape_of(find_function(contract, function))
 
     def build(self, call: Call, *, nonce: int, gas: int, fees: Fees) -> UnsignedTransaction:
         """Return the sign-ready transaction; asks no node."""
@@ -202,7 +200,12 @@ class EvmChain(Chain):
 
     async def lookup(self, hashes: Sequence[str], *, sender: str) -> Lookup:
         """Return the receipts of these hashes and the sender's nonce, as one endpoint has them."""
-        return await self._at_one(lambda one: one.node.lookup(hashes, sender))
+
+        async def work(one: Endpoint) -> Lookup:
+            await check_history(self._endpoints, one)
+            return await one.node.lookup(hashes, sender)
+
+        return await self._at_one(work)
 
     async def account(self, address: str, *, min_block: int | None = None) -> Account:
         """Return the account at the latest block, which is `min_block` or later."""
@@ -303,3 +306,16 @@ class EvmChain(Chain):
             f"the node of chain {self.chain_id} {'; another '.join(problems)}",
             chain_id=self.chain_id,
         )
+
+
+def _address_of(contract: Contract, function: AgentFunction) -> str:
+    """Return the contract's address, checksummed."""
+    try:
+        return str(to_abi(_ADDRESS, contract.address))
+    except BadValue as error:
+        raise InvalidArguments(
+            f"the address of contract {contract.id[:100]} {error.problem}; {error.remedy}",
+            function=function.name,
+            field="$.contract.address",
+            problem=error.problem,
+        ) from None

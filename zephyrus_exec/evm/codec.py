@@ -9,7 +9,7 @@ from eth_abi.decoding import ContextFramesBytesIO
 from eth_abi.exceptions import DecodingError
 from eth_abi.registry import registry
 
-from .abi_types import AbiType
+from ..abi_types import AbiType
 from .values import AbiValue
 
 _encoder = ABIEncoder(registry)

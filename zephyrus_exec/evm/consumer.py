@@ -66,6 +66,7 @@ class ConsumerSearch:
         """
         if question.after >= question.upto:
             return None
+        await self._node.check_chain()  # on another one the key may have used this nonce, too
         last = await self._node.standing(question.upto)
         found = await self._found(question, last.hash)
         if await self._node.block(question.upto) != last:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from attrs import define
 
-from ..interfaces.chain import EndpointHealth
+from ..interfaces.chain import Block, EndpointHealth
 from .consumer import ConsumerSearch
 from .finality import FinalBlocks
 from .node import EvmNode
@@ -54,6 +54,8 @@ class Endpoint:
     state: NodeState = NodeState.OK
     head: int | None = None
     """Number of its latest block at the last survey; null: not known."""
+    agreed: Block | None = None
+    """The last block counted as final that it was seen to have."""
 
 
 class Endpoints:
@@ -86,6 +88,8 @@ class Endpoints:
         self._now = now
         self._next_survey = now()
         self._survey: asyncio.Task[None] | None = None
+        self.final: Block | None = None
+        """The last block that counted as final; null: there was none yet."""
 
     @property
     def health(self) -> tuple[EndpointHealth, ...]:
@@ -101,6 +105,10 @@ class Endpoints:
         """Return those whose word counts together: one that is behind holds nobody up."""
         self._watch()
         return self._those(NodeState.OK) or self.usable()
+
+    def behind(self) -> list[Endpoint]:
+        """Return those that are not trusted only because others are further."""
+        return self._those(NodeState.BEHIND) if self._those(NodeState.OK) else []
 
     def _those(self, state: NodeState) -> list[Endpoint]:
         return [one for one in self._members if one.state is state]

@@ -54,6 +54,10 @@ class EvmNode:
         await self._connection.check_chain()
         return await self.latest(None)
 
+    async def check_chain(self) -> None:
+        """Return if the node serves the right chain, asked anew."""
+        await self._connection.check_chain()
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._connection.aclose()

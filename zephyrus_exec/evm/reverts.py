@@ -13,12 +13,12 @@ from typing import Final
 
 from attrs import frozen
 
+from ..abi_types import AbiFunction, AbiType, BadAbi, parse_function
 from ..errors import CallReverted
 from ..interfaces.chain import Call
 from ..model import JsonObject
 from . import codec
-from .abi import AbiFunction, parse_function, selector
-from .abi_types import AbiType, BadAbi
+from .abi import selector
 from .codec import BadData
 from .values import AbiValue, to_json
 

@@ -36,6 +36,8 @@ _MAX_DEPTH: Final = 64
 _BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+"?|(?P<open>[\[{])|(?P<close>[\]}])', re.DOTALL)
 """A string (its end may be missing, so that no input is scanned twice), or a bracket."""
 _QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
+_URL = re.compile(r"\b[a-z][a-z0-9+.-]{0,20}://[^\s\"'<>]*", re.IGNORECASE)
+"""As gateways put them into their errors; what leads to a node often holds a key."""
 
 
 @frozen
@@ -93,7 +95,7 @@ class RpcError(Exception):
 
     Args:
         code: Its JSON-RPC code; 0 where it gave none.
-        message: Its words.
+        message: Its words, without URLs.
         data: What came with it, in whatever shape.
     """
 
@@ -294,6 +296,6 @@ def _rpc_error(error: Mapping[str, Json]) -> RpcError:
     code, message = error.get("code"), error.get("message")
     return RpcError(
         code if isinstance(code, int) else 0,
-        message if isinstance(message, str) else "",
+        _URL.sub("(URL)", message) if isinstance(message, str) else "",
         error.get("data"),
     )

@@ -23,8 +23,8 @@ from typing import Any, Final, TypeAlias
 
 from eth_utils.address import is_checksum_address, to_checksum_address
 
+from ..abi_types import AbiType
 from ..model import Json
-from .abi_types import AbiType
 
 AbiValue: TypeAlias = Any
 """What `eth_abi` encodes and decodes: int, bool, str, bytes, and tuples of these."""

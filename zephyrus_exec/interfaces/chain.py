@@ -33,6 +33,18 @@ class Call:
 
 
 @frozen
+class Shape:
+    """What a function is by its ABI."""
+
+    signature: str
+    """Canonical, for example `transfer(address,uint256)`."""
+    parameters: tuple[str, ...]
+    """What calls name its parameters: by their ABI name, or by position where it is none."""
+    type: FunctionType
+    """`read`, or the most that may be done with it: `write`, or `payable` where it takes value."""
+
+
+@frozen
 class Block:
     """A block, as one endpoint named it."""
 
@@ -190,6 +202,15 @@ class Chain(ABC):
         Raises:
             FunctionNotFound: No ABI entry fits the function, or several do.
             InvalidArguments: A value does not fit its type; details name the field.
+        """
+
+    @abstractmethod
+    def shape(self, contract: Contract, function: AgentFunction) -> Shape:
+        """Return what the function is by the ABI; asks no node.
+
+        Raises:
+            FunctionNotFound: No ABI entry fits the function, or several do.
+            InvalidArguments: The contract's address is none; details name the field.
         """
 
     @abstractmethod

@@ -36,7 +36,11 @@ class Plan:
 
 
 class Planner(Protocol):
-    """Decides; never touches a chain. The answer is journaled before anything is done with it."""
+    """Decides; never touches a chain. The answer is journaled before anything is done with it.
+
+    One whose answers depend on the request alone, and cost nothing, may say so by an attribute
+    `pure` that is True: it is asked, too, when an agent is only inspected.
+    """
 
     async def plan(self, request: PlanRequest) -> Plan:
         """Return the next actions.

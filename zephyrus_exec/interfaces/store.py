@@ -183,10 +183,13 @@ class ExecutionStore(ABC):
 
     @abstractmethod
     async def check(self) -> None:
-        """Return if a commit would be possible now.
+        """Return if a commit is possible now, with everything committed before on the medium.
+
+        So whoever acts on what somebody else committed calls this first: that one may have died
+        before its flush.
 
         Raises:
-            StoreUnavailable: It would not; the message says why.
+            StoreUnavailable: It is not; the message says why.
         """
 
     @abstractmethod

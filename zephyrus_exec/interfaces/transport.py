@@ -55,7 +55,7 @@ class Handshake:
     local: bool = False
     """Whether the peer certainly is a program of this machine, and no proxy."""
     principal: Principal | None = None
-    """Who the listener has found the peer to be; null: it has not asked."""
+    """On whose behalf the peer asks, where its host or listener has found out; null: not yet."""
 
 
 class Transport(ABC):

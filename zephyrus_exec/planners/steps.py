@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import ClassVar, Final
 
 from attrs import field, frozen
 
@@ -45,6 +45,8 @@ class StepsPlanner:
     Its answer depends on the request alone: which steps are done is told by the names in the
     history. A failed step is done too; whoever refers to its result fails the execution.
     """
+
+    pure: ClassVar[bool] = True
 
     async def plan(self, request: PlanRequest) -> Plan:
         """Return every next step whose references are all known, in order.

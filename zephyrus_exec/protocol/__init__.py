@@ -1,7 +1,15 @@
 """What goes over the wire, sans-I/O."""
 
 from .codec import MAX_BYTES, MAX_DEPTH, decode
-from .connection import MAX_PENDING, MAX_REPLY_BYTES, Close, State, V1Client, V1Connection
+from .connection import (
+    MAX_PENDING,
+    MAX_REPLY_BYTES,
+    MAX_UNKNOWN_BYTES,
+    Close,
+    State,
+    V1Client,
+    V1Connection,
+)
 from .messages import (
     MAX_AGENT_ID,
     Completed,
@@ -11,6 +19,7 @@ from .messages import (
     Reply,
     Request,
     Started,
+    Unknown,
     encode_reply,
     encode_request,
     parse_reply,
@@ -26,6 +35,7 @@ __all__ = [
     "MAX_DEPTH",
     "MAX_PENDING",
     "MAX_REPLY_BYTES",
+    "MAX_UNKNOWN_BYTES",
     "TEXTS",
     "Close",
     "Completed",
@@ -38,6 +48,7 @@ __all__ = [
     "Started",
     "State",
     "Texts",
+    "Unknown",
     "V1Client",
     "V1Connection",
     "decode",

@@ -3,6 +3,7 @@
 Server, for the oldest unanswered frame (v1 works requests off one after the other):
 
     IDLE ──a frame that is no request──► REJECTING ──rejected()──► next
+    IDLE ──a message the host may know──► ASKED ──answered() | rejected()──► next
     IDLE ──a request──► REQUESTED ──started()──► RUNNING ──completed() | failed()──► next
 
 where *next* is the state of the frame behind it, and IDLE if there is none. `receive` works in
@@ -18,8 +19,9 @@ from typing import Final
 
 from attrs import frozen
 
+from ..conversion import dumps
 from ..errors import LocalProtocolError, UnexpectedMessage
-from ..model import JsonObject
+from ..model import Json, JsonObject
 from .codec import MAX_BYTES, MAX_DEPTH, decode
 from .messages import (
     ExecuteRequest,
@@ -27,6 +29,7 @@ from .messages import (
     Reply,
     Request,
     Started,
+    Unknown,
     encode_completed,
     encode_failed,
     encode_rejected,
@@ -44,6 +47,8 @@ A browser that offers subprotocols, to carry a credential for one, fails where n
 """
 MAX_PENDING: Final = 1024
 """How many unanswered frames a server connection holds by default."""
+MAX_UNKNOWN_BYTES: Final = 4 << 20
+"""How long the unanswered messages that a host may know are together, in bytes or characters."""
 MAX_REPLY_BYTES: Final = 16 << 20
 """Longest reply a client accepts by default."""
 
@@ -66,6 +71,7 @@ class State(Enum):
 
     IDLE = "nothing to answer"
     REJECTING = "a rejection is due"
+    ASKED = "a message waits that the host may know"
     REQUESTED = "a request waits to be started"
     RUNNING = "an execution is under way"
 
@@ -80,6 +86,7 @@ class V1Connection:
         max_message_bytes: int = MAX_BYTES,
         max_depth: int = MAX_DEPTH,
         max_pending: int = MAX_PENDING,
+        keep_unknown: bool = False,
     ) -> None:
         """Begin in the state IDLE.
 
@@ -88,11 +95,14 @@ class V1Connection:
             max_message_bytes: Longest frame that is decoded, in bytes of UTF-8.
             max_depth: Deepest nesting that is decoded.
             max_pending: How many frames may be unanswered, the current one included.
+            keep_unknown: Whether the host is asked about messages of other types.
         """
         self._language = language
         self._max_message_bytes = max_message_bytes
         self._max_depth = max_depth
         self._max_pending = max_pending
+        self._keep_unknown = keep_unknown
+        self._unknown_bytes = 0
         self._pending: deque[Request] = deque()
         self._running = False
         self._closing: Close | None = None
@@ -119,17 +129,19 @@ class V1Connection:
             return State.IDLE
         if isinstance(self._pending[0], Rejected):
             return State.REJECTING
+        if isinstance(self._pending[0], Unknown):
+            return State.ASKED
         return State.RUNNING if self._running else State.REQUESTED
 
     def receive(self, frame: str | bytes) -> Request | Close:
         """Take a frame in; never raises, whatever the frame is.
 
         Returns:
-            What the frame is, now last in the queue; or, when too many are unanswered, the order
+            What the frame is, now last in the queue; or, when too much is unanswered, the order
             to close with 1013 (RFC 6455 registry: try again later), then for every further frame.
             What was queued before may still be answered.
         """
-        if self._closing is None and len(self._pending) >= self._max_pending:
+        if self._closing is None and self._is_full():
             self._closing = Close(1013, "too many requests are waiting")
         if self._closing is not None:
             return self._closing
@@ -138,8 +150,11 @@ class V1Connection:
             self._language,
             max_bytes=self._max_message_bytes,
             max_depth=self._max_depth,
+            keep_unknown=self._keep_unknown,
         )
         self._pending.append(event)
+        if isinstance(event, Unknown):
+            self._unknown_bytes += len(event.frame)
         return event
 
     def started(self) -> str:
@@ -174,16 +189,49 @@ class V1Connection:
         self._next()
         return frame
 
-    def rejected(self) -> str:
-        """Return the frame that refuses the current frame, and go on to the next."""
+    def rejected(self, message: str = "") -> str:
+        """Return the frame that refuses the current frame, and go on to the next.
+
+        Args:
+            message: Why; empty: what it is refused for anyway.
+        """
         event = self.current
+        if isinstance(event, Unknown):
+            event = event.rejection
         if not isinstance(event, Rejected):
             raise self._wrong("rejected")
         self._next()
-        return encode_rejected(event.message)
+        return encode_rejected(message or event.message)
+
+    def unknown(self) -> dict[str, Json]:
+        """Return the current message, decoded, which only the host may know."""
+        event = self.current
+        if not isinstance(event, Unknown):
+            raise self._wrong("unknown")
+        return decode(event.frame, max_bytes=self._max_message_bytes, max_depth=self._max_depth)
+
+    def answered(self, replies: Sequence[JsonObject]) -> list[str]:
+        """Return the frames that answer the current message, and go on to the next frame.
+
+        Args:
+            replies: The host's, as they are to be sent; may be empty.
+
+        Raises:
+            InvalidValue: A reply is no JSON; the message is still to be answered.
+        """
+        if self.state is not State.ASKED:
+            raise self._wrong("answered")
+        frames = [dumps(reply) for reply in replies]
+        self._next()
+        return frames
+
+    def _is_full(self) -> bool:
+        return len(self._pending) >= self._max_pending or self._unknown_bytes >= MAX_UNKNOWN_BYTES
 
     def _next(self) -> None:
-        self._pending.popleft()
+        event = self._pending.popleft()
+        if isinstance(event, Unknown):
+            self._unknown_bytes -= len(event.frame)
         self._running = False
 
     def _expect(self, state: State, what: str) -> ExecuteRequest:

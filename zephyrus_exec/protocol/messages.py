@@ -67,7 +67,17 @@ class Rejected:
     message: str
 
 
-Request: TypeAlias = ExecuteRequest | Rejected
+@frozen
+class Unknown:
+    """A message of a type that is not ours, for a host that may know it."""
+
+    frame: str | bytes
+    """What holds it."""
+    rejection: Rejected
+    """What it gets if nobody knows it."""
+
+
+Request: TypeAlias = ExecuteRequest | Rejected | Unknown
 Reply: TypeAlias = Started | Completed | Failed | Rejected
 
 
@@ -147,8 +157,17 @@ def parse_request(
     *,
     max_bytes: int = MAX_BYTES,
     max_depth: int = MAX_DEPTH,
+    keep_unknown: bool = False,
 ) -> Request:
-    """Return the request a frame holds, or the rejection it deserves; never raises."""
+    """Return the request a frame holds, or the rejection it deserves; never raises.
+
+    Args:
+        frame: One whole message.
+        language: Of the rejection's text.
+        max_bytes: Longest frame accepted, in bytes of UTF-8.
+        max_depth: Deepest nesting accepted.
+        keep_unknown: Whether a message of another type is `Unknown`, and not a rejection.
+    """
     texts = TEXTS[language]
     try:
         message = decode(frame, max_bytes=max_bytes, max_depth=max_depth)
@@ -158,7 +177,8 @@ def parse_request(
     if not isinstance(kind, str):
         return Rejected(texts.type_required)
     if kind not in REQUEST_TYPES:
-        return Rejected(texts.unknown_type + kind[:MAX_SHOWN_TYPE])
+        rejection = Rejected(texts.unknown_type + kind[:MAX_SHOWN_TYPE])
+        return Unknown(frame, rejection) if keep_unknown else rejection
     agent_id = find_agent_id(message, max_bytes=max_bytes, max_depth=max_depth)
     if not isinstance(agent_id, str) or not 0 < len(agent_id) <= MAX_AGENT_ID:
         return Rejected(texts.agent_id_required)

@@ -37,6 +37,11 @@ _ERRORS: Final[Mapping[str, tuple[str, ...]]] = {
     "repository": ("The agent's data could not be had",),
     "agent_not_found": ("Agent not found: {agent_id}", "Agent not found"),
     "contract_not_found": ("Contract not found: {contract_id}", "Contract not found"),
+    "invalid_definition": (
+        "Agent {agent_id} is badly defined at {field}: {problem}",
+        "Contract {contract_id} is badly defined at {field}: {problem}",
+        "What is stored of an agent or contract is not valid",
+    ),
     "repository_unavailable": ("The agent repository is not available; try again later",),
     "planner": ("The planner gave no usable decision",),
     "planner_not_configured": (

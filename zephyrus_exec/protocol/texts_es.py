@@ -37,6 +37,11 @@ _ERRORS: Final[Mapping[str, tuple[str, ...]]] = {
     "repository": ("No se pudieron obtener los datos del agente",),
     "agent_not_found": ("Agente no encontrado: {agent_id}", "Agente no encontrado"),
     "contract_not_found": ("Contrato no encontrado: {contract_id}", "Contrato no encontrado"),
+    "invalid_definition": (
+        "El agente {agent_id} está mal definido en {field}: {problem}",
+        "El contrato {contract_id} está mal definido en {field}: {problem}",
+        "Los datos de un agente o contrato no son válidos",
+    ),
     "repository_unavailable": (
         "El repositorio de agentes no está disponible; inténtelo más tarde",
     ),

@@ -174,6 +174,8 @@ class SqliteStore(ExecutionStore):
     async def check(self) -> None:
         """Return if a commit is possible now, proven by a flushed one that leaves nothing behind.
 
+        The flush is of the whole write-ahead log, so it takes along what others committed before.
+
         Raises:
             StoreUnavailable: It is not; the message says why.
         """

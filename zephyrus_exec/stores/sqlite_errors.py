@@ -16,6 +16,7 @@ _REMEDIES: Final = {
     sqlite3.SQLITE_CANTOPEN: "make sure that the file and its folder exist and are writable",
     sqlite3.SQLITE_IOERR: "look at its disk",
     sqlite3.SQLITE_CORRUPT: "restore the file from a backup",
+    sqlite3.SQLITE_NOTADB: "restore the file from a backup",
 }
 
 UNSTORABLE: Final = (
@@ -48,6 +49,11 @@ def unavailable(error: sqlite3.Error) -> StoreUnavailable:
     """Return the error for callers of a store that cannot do its work now."""
     remedy = _REMEDIES.get(result_code(error), "see the log of the service")
     return StoreUnavailable(f"the journal is not available ({error}): {remedy}")
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Return whether the file is not what SQLite wrote."""
+    return result_code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def locked_out(busy_timeout: float) -> StoreUnavailable:

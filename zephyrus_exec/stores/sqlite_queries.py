@@ -10,6 +10,9 @@ Query: TypeAlias = tuple[str, tuple[str | int | float, ...]]
 _EVENT: Final = "SELECT stream, seq, at, kind, body, schema, position FROM zx_event"
 _RECORD: Final = "SELECT kind, key, version, body, grp, due, number FROM zx_record"
 
+ALL_EVENTS: Final = f"{_EVENT} ORDER BY stream, seq"
+ALL_RECORDS: Final = f"{_RECORD} ORDER BY number"
+
 
 def read(stream: str, after: int, limit: int) -> Query:
     """Return the query for `ExecutionStore.read`."""

@@ -10,7 +10,7 @@ from typing import Final
 
 from attrs import frozen
 
-from ..errors import ConfigurationError, StoreTooNew
+from ..errors import ConfigurationError, StoreTooNew, ZephyrusError
 from ..interfaces.clock import NewId
 from .mounts import MOUNT_TABLE, network_filesystem, read_mounts
 from .sqlite_connection import connect, rolled_back_on_error
@@ -27,7 +27,7 @@ WAL_BYTES_KEPT: Final = 8 << 20
 # Rows keep the order of commits because AUTOINCREMENT never gives a number twice, even after
 # deletions, and SQLite lets one writer at a time in. Most records have neither group nor due: the
 # partial indexes leave them out.
-_TABLES: Final = (
+TABLES: Final = (
     """CREATE TABLE zx_meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID""",
     """CREATE TABLE zx_event (
         position INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -110,10 +110,15 @@ def open_database(
     try:
         return _open(path, busy_timeout, new_id, pause, boot, restored=restored)
     except sqlite3.Error as error:
-        problem = _OUR_FAULT.get(result_code(error))
-        if problem is not None:
-            raise ConfigurationError(f"{path.name} {problem}", file=path.name) from error
-        raise (locked_out(busy_timeout) if is_busy(error) else unavailable(error)) from error
+        raise opening_failed(error, path, busy_timeout) from error
+
+
+def opening_failed(error: sqlite3.Error, path: Path, busy_timeout: float) -> ZephyrusError:
+    """Return the error for whoever opens a journal, after SQLite's."""
+    problem = _OUR_FAULT.get(result_code(error))
+    if problem is not None:
+        return ConfigurationError(f"{path.name} {problem}", file=path.name)
+    return locked_out(busy_timeout) if is_busy(error) else unavailable(error)
 
 
 def _open(
@@ -147,11 +152,11 @@ def _open(
 def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
     with rolled_back_on_error(connection):
         connection.execute("BEGIN")
-        _is_ours(connection, path)
+        is_ours(connection, path)
         connection.execute("ROLLBACK")
 
 
-def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
+def is_ours(connection: sqlite3.Connection, path: Path) -> bool:
     """Return whether the file holds a journal; False: it is empty. Within a transaction."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -224,7 +229,7 @@ def _ensure_schema(
     connection.execute("PRAGMA synchronous = FULL")
     with rolled_back_on_error(connection):
         connection.execute("BEGIN IMMEDIATE")
-        if not _is_ours(connection, path):
+        if not is_ours(connection, path):
             _create(connection, new_id())
         epoch = enter(connection, boot, new_id)
         if restored:
@@ -235,7 +240,7 @@ def _ensure_schema(
 
 
 def _create(connection: sqlite3.Connection, epoch: str) -> None:
-    for statement in _TABLES:
+    for statement in TABLES:
         connection.execute(statement)
     connection.execute("INSERT INTO zx_meta (name, value) VALUES ('epoch', ?)", (epoch,))
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")

@@ -25,6 +25,7 @@ from ..interfaces.chain import (
     Fees,
     Lookup,
     ReadResult,
+    Shape,
     SignedTransaction,
     Simulation,
     UnsignedTransaction,
@@ -37,6 +38,13 @@ Hook: TypeAlias = Callable[[str], Awaitable[None]]
 """Awaited with the name of a method; it may wait, or raise what the node would."""
 
 GWEI = 10**9
+_TYPES = {
+    "view": FunctionType.READ,
+    "pure": FunctionType.READ,
+    "nonpayable": FunctionType.WRITE,
+    "payable": FunctionType.PAYABLE,
+}
+"""By what an ABI calls it."""
 
 
 async def _nothing(_method: str) -> None:
@@ -165,6 +173,15 @@ class ModelChain(Chain):
             abi=entry or {},
             value_wei=value_wei,
         )
+
+    def shape(self, contract: Contract, function: AgentFunction) -> Shape:
+        """Return what the ABI says, or what the function itself does where there is none."""
+        entry = _entry(contract, function)
+        signature = function.signature or _signature_of(function.name, entry)
+        if entry is None:
+            return Shape(signature, tuple(p.name for p in function.parameters), function.type)
+        kind = _TYPES.get(str(entry.get("stateMutability")), function.type)
+        return Shape(signature, tuple(_names(entry)), kind)
 
     def build(self, call: Call, *, nonce: int, gas: int, fees: Fees) -> UnsignedTransaction:
         """Return the transaction with a payload of JSON text."""
@@ -405,6 +422,10 @@ def _inputs(entry: JsonObject) -> list[Mapping[str, Json]]:
     return [one for one in inputs if isinstance(one, Mapping)]
 
 
+def _names(entry: JsonObject) -> list[str]:
+    return [str(one.get("name")) or str(i) for i, one in enumerate(_inputs(entry))]
+
+
 def _signature_of(name: str, entry: JsonObject | None) -> str:
     types = [str(one.get("type", "")) for one in _inputs(entry or {})]
     return f"{name}({','.join(types)})"
@@ -419,7 +440,7 @@ def _arguments(
     values.update(given)
     if entry is None:
         return values
-    names = [str(one.get("name")) or str(i) for i, one in enumerate(_inputs(entry))]
+    names = _names(entry)
     wrong = sorted(set(values) ^ set(names))
     if wrong:
         raise InvalidArguments(

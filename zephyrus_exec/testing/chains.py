@@ -101,6 +101,21 @@ class ChainConformance(ABC):
                     bench.contract, bench.write.function, bench.write.parameters, value_wei=1
                 )
 
+    async def test_the_shape_of_a_function_is_that_of_its_calls(self) -> None:
+        """It names the parameters that calls take, and the most that may be done with it."""
+        async with self.bench() as bench:
+            shape = bench.chain.shape(bench.contract, bench.read.function)
+            assert shape.signature == _call(bench, bench.read).function
+            assert set(shape.parameters) == set(bench.read.parameters)
+            for deed in (bench.read, bench.write, bench.pay):
+                assert bench.chain.shape(bench.contract, deed.function).type is deed.function.type
+
+    async def test_a_function_that_the_abi_lacks_has_no_shape(self) -> None:
+        """A name nobody knows is refused, as it is when it is called."""
+        async with self.bench() as bench:
+            with pytest.raises(FunctionNotFound):
+                bench.chain.shape(bench.contract, AgentFunction("noSuchFunction"))
+
     async def test_signed_bytes_say_what_was_meant(self) -> None:
         """`decode` gives back every field, the sender and the hash."""
         async with self.bench() as bench:

@@ -26,8 +26,11 @@ from ..model import Event
 
 _T = TypeVar("_T")
 
-Reached: TypeAlias = Callable[[str], None]
-"""Called with the name of a place, at that place; it may end or stop the process."""
+Reached: TypeAlias = Callable[[str], Awaitable[None] | None]
+"""Called with the name of a place, at that place; it may end or stop the process.
+
+Where it returns something to wait for, nothing goes on before that is done.
+"""
 
 
 class CrashPoints:
@@ -55,14 +58,16 @@ class CrashPoints:
         """
         self._counts[what] += 1
         name = f"{what}#{self._counts[what]}"
-        self._reach(f"{name}:before")
+        await self._reach(f"{name}:before")
         result = await work()
-        self._reach(f"{name}:after")
+        await self._reach(f"{name}:after")
         return result
 
-    def _reach(self, name: str) -> None:
+    async def _reach(self, name: str) -> None:
         self.names.append(name)
-        self._reached(name)
+        waiting = self._reached(name)
+        if waiting is not None:
+            await waiting
 
 
 class PointedStore(ExecutionStore):

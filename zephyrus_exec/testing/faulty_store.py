@@ -21,9 +21,12 @@ class Fault(Enum):
     CONFLICT = "conflict"
     """`StoreConflict`; nothing is written."""
     UNKNOWN_WRITTEN = "unknown, written"
-    """`CommitUnknown`; it was written."""
+    """`CommitUnknown`; it was written, and not flushed."""
     UNKNOWN_LOST = "unknown, lost"
     """`CommitUnknown`; nothing was written."""
+    KILLED = "killed"
+    """Nothing answers any more, as for a process that is killed inside: it was written, and not
+    flushed."""
     HELD = "held"
     """It waits for `release`, and is written then even if its caller was cancelled."""
     HELD_LOST = "held, lost when cancelled"
@@ -54,6 +57,8 @@ class FaultyStore(ExecutionStore):
         self.description = f"faulty {inner.description}"
         self.commits: list[Commit] = []
         """Every commit that was asked for, in order, faulty ones included."""
+        self.checks = 0
+        """How many checks succeeded."""
         self.writable = True
         """False: every commit and `check` raises `StoreUnavailable`."""
         self.readable = True
@@ -100,10 +105,14 @@ class FaultyStore(ExecutionStore):
         position = await self._write(commit, fault)
         if fault is Fault.UNKNOWN_WRITTEN:
             raise CommitUnknown("the commit may have happened: this was asked for")
-        await self._turn()
+        if fault is Fault.KILLED:
+            self.cut()
+        await self._answer(readable=True)
         return position
 
     async def _write(self, commit: Commit, fault: Fault | None) -> int:
+        if fault in (Fault.UNKNOWN_WRITTEN, Fault.KILLED):
+            return await self.inner.commit(commit.writes, expect=commit.expect)
         if fault is Fault.HELD:
             self._held = asyncio.ensure_future(self._write_when_released(commit))
             return await asyncio.shield(self._held)
@@ -170,6 +179,7 @@ class FaultyStore(ExecutionStore):
         """Return if a commit would be possible now."""
         await self._answer(readable=self.writable)
         await self.inner.check()
+        self.checks += 1
 
     async def aclose(self) -> None:
         """Close the inner store."""

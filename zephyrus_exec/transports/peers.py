@@ -33,11 +33,12 @@ class Peers:
     def __len__(self) -> int:
         return len(self._tasks)
 
-    def welcome(self, transport: Transport) -> None:
-        """Start the callback for a new peer, in a task of its own."""
+    def welcome(self, transport: Transport) -> asyncio.Task[None]:
+        """Start the callback for a new peer, in a task of its own, and return that."""
         task = asyncio.create_task(self._attend(transport))
         self._tasks[task] = transport
         task.add_done_callback(self._attended)
+        return task
 
     async def aclose(self, code: int, reason: str, *, grace: float) -> None:
         """Close every channel, and end every callback.

@@ -15,12 +15,13 @@ from zephyrus_exec.engine.offers import Blocked, Stored
 from zephyrus_exec.engine.reconciler import Reconciler
 from zephyrus_exec.engine.records import LANE, Effect, EffectState, LaneStatus, Purpose
 from zephyrus_exec.errors import (
+    ChainUnavailable,
     EffectConflict,
     GasLimitExceeded,
     LaneHalted,
     TransactionRejected,
 )
-from zephyrus_exec.interfaces.chain import Account
+from zephyrus_exec.interfaces.chain import Account, Fees
 from zephyrus_exec.interfaces.store import Delete
 from zephyrus_exec.testing.chain import GWEI
 from zephyrus_exec.testing.clock import settle
@@ -67,6 +68,10 @@ class Case:
         """Let somebody else use the next nonce, and forget what waits."""
         self.ledger.pool.clear()
         self.ledger.use_nonce(self.signer.address, visible=visible)
+
+
+async def nothing(_method: str) -> None:
+    """Let the chain answer."""
 
 
 def done(task: asyncio.Task[Effect]) -> Effect:
@@ -284,6 +289,49 @@ async def test_nodes_that_contradict_themselves_decide_nothing(case: Case) -> No
     assert done(task).state is EffectState.FINAL_OK
 
 
+async def unavailable(case: Case, method: str) -> None:
+    """Let one method fail from now on."""
+
+    async def fail(asked: str) -> None:
+        if asked == method:
+            raise ChainUnavailable("nobody tells", chain_id=1337)
+
+    case.chain.before = fail
+
+
+async def test_while_nobody_tells_what_is_final_other_effects_of_the_lane_are_told(
+    case: Case,
+) -> None:
+    displaced = await case.submit()
+    case.foreign()
+    await case.clock.advance(12)
+    await unavailable(case, "final")
+    task = await case.submit()
+    await case.blocks(10)
+    assert done(task).state is EffectState.MINED_OK
+    assert not displaced.done()
+    case.chain.before = nothing
+    await case.blocks(2, seconds=31)
+    assert done(displaced).state is EffectState.DISPLACED
+
+
+async def test_while_it_is_searched_who_used_a_nonce_other_effects_of_the_lane_are_told(
+    case: Case,
+) -> None:
+    displaced = await case.submit()
+    case.foreign()
+    await case.clock.advance(12)
+    await unavailable(case, "find_consumer")
+    await case.blocks(10, seconds=31)
+    task = await case.submit()
+    await case.blocks(2)
+    assert done(task).state is EffectState.MINED_OK
+    assert not displaced.done()
+    case.chain.before = nothing
+    await case.clock.advance(3)
+    assert done(displaced).state is EffectState.DISPLACED
+
+
 async def test_an_effect_whose_lane_record_is_gone_is_still_told(case: Case) -> None:
     task = await case.submit()
     lane = await case.world.lane()
@@ -350,6 +398,40 @@ async def test_above_the_cap_the_lane_is_blocked_and_opens_when_it_goes_on() -> 
     await case.blocks(3)
     assert done(waiting).state is EffectState.MINED_OK
     await case.world.close()
+
+
+async def test_a_better_offer_goes_up_to_the_cap_where_that_is_enough() -> None:
+    """A new transaction would offer twice the base fee, which is above the cap."""
+    case = await started(FeePolicy(max_fee_wei=6 * GWEI))
+    task = await case.submit()
+    case.ledger.base_fee_wei = 4 * GWEI
+    await case.blocks(6)
+    assert done(task).state is EffectState.MINED_OK
+    assert [one.max_fee_wei for one in (await case.effect()).attempts] == [3 * GWEI, 6 * GWEI]
+    assert await case.lane_kinds() == []
+    await case.world.close()
+
+
+async def test_an_offer_that_its_cap_keeps_below_the_base_fee_is_not_made() -> None:
+    case = await started(FeePolicy(max_fee_wei=6 * GWEI))
+    await case.submit()
+    case.ledger.base_fee_wei = 7 * GWEI
+    await case.blocks(4)
+    assert len((await case.effect()).attempts) == 1
+    assert await case.status() == (LaneStatus.BLOCKED, "fee_cap")
+    await case.world.close()
+
+
+async def test_a_suggestion_above_the_agents_priority_fee_does_not_keep_from_offering_more(
+    case: Case,
+) -> None:
+    await case.submit()
+    effect = evolve(await case.effect(), max_priority_fee_wei=2 * GWEI)
+    case.chain.priority_fee_wei = 5 * GWEI
+    case.ledger.base_fee_wei = 4 * GWEI
+    better = await case.process.offers.bump(effect, 1, case.chain)
+    assert isinstance(better, Stored)
+    assert better.effect.attempts[-1].fees == Fees(10 * GWEI, 2 * GWEI)
 
 
 async def test_the_agents_priority_fee_is_never_exceeded_by_a_better_offer(case: Case) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from zephyrus_exec.interfaces.planner import Plan
 from zephyrus_exec.interfaces.runner import RunContext
-from zephyrus_exec.model import Json, OPERATOR
+from zephyrus_exec.model import OPERATOR, Json
 
 from .conftest import Enter
 from .world import World, chain_agent, is_empty, plan, runner_agent, settle

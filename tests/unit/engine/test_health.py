@@ -6,12 +6,13 @@ import asyncio
 
 import pytest
 
-from zephyrus_exec.engine import health
+from zephyrus_exec.engine import ExecutionEngine, health
 from zephyrus_exec.engine.funds import LowBalance
 from zephyrus_exec.engine.health import Health, examine
 from zephyrus_exec.engine.records import Lane, LaneStatus
-from zephyrus_exec.errors import ChainUnavailable
+from zephyrus_exec.errors import ChainUnavailable, InvalidDefinition
 from zephyrus_exec.interfaces.chain import Chain, EndpointHealth
+from zephyrus_exec.repositories.memory import MemoryRepository
 from zephyrus_exec.stores.memory import MemoryStore
 from zephyrus_exec.testing.chain import ModelChain
 from zephyrus_exec.testing.faulty_store import FaultyStore
@@ -139,3 +140,14 @@ async def test_an_engine_tells_which_of_its_signers_run_low() -> None:
         (low,) = await engine.look_at_balances()
         health = await engine.health()
     assert (health.degraded, low.lane) == (True, f"1337:{world.signer.address}")
+
+
+async def test_agents_that_cannot_be_used_degrade_and_are_counted() -> None:
+    class Flawed(MemoryRepository):
+        problems = (InvalidDefinition("one"), InvalidDefinition("other"))
+
+    agents = Flawed()
+    engine = ExecutionEngine(agents=agents, contracts=agents, store=MemoryStore())
+    async with engine:
+        seen = await engine.health()
+    assert (seen.ready, seen.degraded, seen.details["unusable"]) == (True, True, 2)

@@ -132,6 +132,26 @@ async def test_a_commit_of_unknown_result_is_written_exactly_once(case: Case, fa
     assert await case.kinds() == ["accepted", "a", "b"]
 
 
+async def test_what_arrived_after_all_is_flushed_before_anything_follows_from_it(
+    case: Case,
+) -> None:
+    case.store.fail(Fault.UNKNOWN_WRITTEN)
+    won: list[str] = []
+    commit = asyncio.create_task(
+        case.journal.commit(event=("effect_signed", {}), durable=True, then=lambda: won.append("x"))
+    )
+    case.store.readable = False
+    await settle()
+    case.store.readable, case.store.writable = True, False
+    await case.clock.advance(5)
+    assert not won
+    case.store.writable = True
+    await case.clock.advance(1)
+    await commit
+    assert won
+    assert case.store.checks == 1
+
+
 async def test_a_store_that_never_knows_does_not_keep_the_loop_busy(case: Case) -> None:
     for nth in (1, 2, 3):
         case.store.fail(Fault.UNKNOWN_LOST, nth=nth)

@@ -124,6 +124,16 @@ async def test_a_lane_that_drains_refuses_new_effects_and_goes_on_with_the_other
         await lanes_of(case).drain(key, principal=WHO, reason="")
 
 
+async def test_what_is_stuck_in_a_lane_that_drains_is_offered_more_for(case: Case) -> None:
+    task = await case.submit()
+    lane = await lane_of(case)
+    await lanes_of(case).drain(lane.key, principal=WHO, reason="")
+    case.ledger.base_fee_wei = 4 * GWEI
+    await case.blocks(6)
+    assert done(task).state is EffectState.MINED_OK
+    assert await case.status() == (LaneStatus.DRAINING, "operator")
+
+
 async def test_a_lane_is_retired_only_with_nothing_under_way(case: Case) -> None:
     await case.submit()
     key, lanes = (await lane_of(case)).key, lanes_of(case)
@@ -149,6 +159,26 @@ async def test_an_act_on_a_lane_that_moved_meanwhile_changes_nothing(case: Case)
     with pytest.raises(StoreConflict):
         await lanes.open(lane.key, principal=WHO, reason="")
     assert (await lane_of(case)).reason == "moved"
+
+
+async def test_a_lane_is_not_opened_by_who_has_not_seen_the_last_doubt(case: Case) -> None:
+    """It was halted before, and the doubt came while the account was being looked at."""
+    task = await case.submit()
+    case.foreign(visible=False)
+    lane = await lane_of(case)
+    halted = evolve(lane, status=LaneStatus.HALTED, reason="foreign_use")
+    await case.world.inner.commit([halted.put(1)])
+    await case.blocks(9)
+
+    async def meanwhile(method: str) -> None:
+        if method == "account":
+            await case.blocks(5, seconds=31)
+
+    case.chain.before = meanwhile
+    with pytest.raises(StoreConflict):
+        await lanes_of(case).open(lane.key, principal=WHO, reason="")
+    assert done(task).state is EffectState.IN_DOUBT
+    assert await case.status() == (LaneStatus.HALTED, "foreign_use")
 
 
 @pytest.mark.parametrize("act", ["open", "drain", "retire", "check", "cancel"])
@@ -242,6 +272,26 @@ async def test_a_cancel_works_on_a_halted_lane_and_leaves_it_halted(case: Case) 
     effect = await lanes_of(case).cancel(lane.key, 0, principal=WHO, reason="")
     assert effect.attempts[-1].purpose is Purpose.CANCEL
     assert await case.status() == (LaneStatus.HALTED, "test")
+
+
+async def test_a_cancel_that_another_process_committed_and_could_not_send_is_sent(
+    case: Case,
+) -> None:
+    """Nothing is offered more for on a halted lane, which would show that the effect changed."""
+    task = await case.submit()
+    lane = await lane_of(case)
+    await case.world.inner.commit([evolve(lane, status=LaneStatus.HALTED, reason="test").put(1)])
+    operator = await case.world.start()
+    case.ledger.base_fee_wei = 4 * GWEI
+    case.chain.lose_request = 99
+    await case.world.lanes(operator).cancel(lane.key, 0, principal=WHO, reason="")
+    await case.world.crash(operator)
+    case.chain.lose_request = 0
+    await case.clock.advance(30)
+    cancel = (await case.effect()).attempts[-1]
+    assert cancel.purpose is Purpose.CANCEL
+    assert cancel.bytes in case.chain.broadcasts
+    task.cancel()
 
 
 async def test_a_poor_sender_cancels_with_the_gas_that_nothing_costs(case: Case) -> None:

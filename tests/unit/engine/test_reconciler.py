@@ -86,7 +86,7 @@ class Case:
         return effect
 
     def track(self, effect: Effect) -> asyncio.Future[Effect]:
-        return self.reconciler.track(effect, 1, sent_at=self.clock.now())
+        return self.reconciler.track(effect, 1, sent_at=self.clock.now(), flushed=True)
 
     async def history(self, effect: Effect) -> list[str]:
         return [event.kind for event in await self.store.read(f"effect:{effect.key}")]
@@ -102,6 +102,26 @@ async def case() -> AsyncIterator[Case]:
     case = Case()
     yield case
     await case.reconciler.aclose()
+
+
+async def test_bytes_of_somebody_who_died_are_flushed_before_they_are_offered(case: Case) -> None:
+    """That one may have been killed between its commit and the flush."""
+    effects = [await case.signed(number) for number in range(3)]
+    case.store.writable = False
+    await case.reconciler.start()
+    await case.clock.advance(30)
+    assert case.chain.broadcasts == []
+    case.store.writable = True
+    await case.clock.advance(30)
+    assert {*case.chain.broadcasts} == {effect.attempts[0].bytes for effect in effects}
+    assert case.store.checks == 1
+
+
+async def test_an_own_commit_is_not_flushed_again(case: Case) -> None:
+    case.track(await case.signed())
+    await case.clock.advance(30)
+    assert case.chain.broadcasts
+    assert case.store.checks == 0
 
 
 async def test_a_mined_effect_is_settled_and_recorded(case: Case) -> None:

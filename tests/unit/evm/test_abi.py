@@ -5,8 +5,14 @@ from __future__ import annotations
 import pytest
 
 from tests.kitchen import kitchen_contract
+from zephyrus_exec.abi_types import parse_function
 from zephyrus_exec.errors import FunctionNotFound, InvalidArguments
-from zephyrus_exec.evm.abi import decode_outputs, encode_call, find_function, selector
+from zephyrus_exec.evm.abi import (
+    decode_outputs,
+    encode_call,
+    find_function,
+    selector,
+)
 from zephyrus_exec.evm.codec import BadData
 from zephyrus_exec.interfaces.chain import Call
 from zephyrus_exec.model import (
@@ -143,6 +149,13 @@ def test_parameters_without_a_name_of_their_own_go_by_position() -> None:
     given: JsonObject = {"0": 1, "1": 2, "2": 3, "own": 4}
     call = encode_call(contract(entry), AgentFunction("f"), given, to=TO)
     assert call.arguments == given
+
+
+def test_a_name_that_looks_like_a_position_is_none() -> None:
+    """Otherwise one value would fill both, and the rules would see only one of them."""
+    inputs: Json = [{"name": "1", "type": "uint256"}, {"name": "", "type": "uint256"}]
+    entry: JsonObject = {"type": "function", "name": "f", "inputs": inputs}
+    assert parse_function(entry).keys == ("0", "1")
 
 
 def test_defaults_of_the_agent_are_filled_in_and_may_be_overridden() -> None:

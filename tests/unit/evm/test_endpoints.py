@@ -13,6 +13,8 @@ from tests.kitchen import kitchen_contract
 from tests.unit.evm.scripted_node import (
     ADDRESS,
     CHAIN_ID,
+    HASH,
+    OTHER_HASH,
     TRANSACTION,
     Answer,
     Failure,
@@ -21,6 +23,7 @@ from tests.unit.evm.scripted_node import (
     block,
     chain_on,
     chain_with,
+    receipt,
     scripted_node,
 )
 from zephyrus_exec.errors import ChainUnavailable, ConfigurationError, TransactionRejected
@@ -129,6 +132,56 @@ async def test_a_large_reply_is_read_whole() -> None:
 # --- several
 
 
+async def test_one_that_is_behind_on_another_fork_keeps_its_height_from_being_final() -> None:
+    """A chain that splits has a shorter side."""
+
+    def fork(head: int, final: int, name: str) -> dict[str, Answer]:
+        heights = {"latest": head, "finalized": final}
+
+        def by_number(parameters: list[Any]) -> dict[str, Any] | None:
+            which = parameters[0]
+            number = heights[which] if which in heights else int(which, 16)
+            return block(number, hash=name) if number <= head else None
+
+        return {"eth_blockNumber": hex(head), "eth_getBlockByNumber": by_number}
+
+    shorter = fork(16, 8, OTHER_HASH)
+    async with chain_of_two(fork(30, 12, HASH), shorter) as (chain, _, second):
+        await chain.survey()
+        assert [one.state for one in chain.endpoints] == ["ok", "behind"]
+        with pytest.raises(ChainUnavailable, match="disagree about block 12"):
+            await chain.final()
+        second.answers |= fork(11, 8, OTHER_HASH)
+        assert (await chain.final()).number == 12
+
+
+async def test_one_that_had_no_say_is_not_believed_against_what_was_final() -> None:
+    """What is final is asked of all, and receipts of the one that answers then."""
+
+    def on_fork(parameters: list[Any]) -> dict[str, Any]:
+        which = parameters[0]
+        return block(int(which, 16) if which.startswith("0x") else 16, hash=OTHER_HASH)
+
+    nobody = {"eth_getBlockByNumber": Silence(close=True)}
+    async with chain_of_two({}, nobody) as (chain, first, second):
+        assert (await chain.final()).hash == HASH
+        first.answers["eth_getTransactionCount"] = Silence(close=True)
+        second.answers |= {
+            "eth_getBlockByNumber": on_fork,
+            "eth_getTransactionReceipt": receipt(blockHash=OTHER_HASH),
+        }
+        await chain.survey()
+        with pytest.raises(ChainUnavailable, match="another block 16 than was final"):
+            await chain.lookup([TRANSACTION], sender=ADDRESS)
+        second.answers["eth_getTransactionReceipt"] = receipt()
+        second.answers["eth_getBlockByNumber"] = first.answers["eth_getBlockByNumber"]
+        await chain.survey()
+        asked = second.count("eth_getBlockByNumber")
+        assert TRANSACTION in (await chain.lookup([TRANSACTION], sender=ADDRESS)).receipts
+        assert TRANSACTION in (await chain.lookup([TRANSACTION], sender=ADDRESS)).receipts
+        assert second.count("eth_getBlockByNumber") == asked + 5, "it is looked at once"
+
+
 async def test_the_problems_of_all_endpoints_are_told_and_no_url() -> None:
     answers: tuple[dict[str, Answer], dict[str, Answer]] = (
         {"eth_chainId": "0x1"},
@@ -170,6 +223,22 @@ async def test_where_everybody_refuses_the_most_telling_words_are_told() -> None
 
 
 # --- who used a nonce
+
+
+async def test_another_chain_behind_the_same_url_says_nothing_of_who_used_a_nonce() -> None:
+    """No request failed since, so the chain id would not be asked for again."""
+
+    def history(parameters: list[Any]) -> dict[str, Any]:
+        named = not parameters[0].startswith("0x")
+        return whole_block(16 if named else int(parameters[0], 16), [used(2)])
+
+    async with chain_with() as (chain, node):
+        await chain.head()
+        node.answers["eth_chainId"] = "0x1"
+        node.answers["eth_getBlockByNumber"] = history
+        node.answers["eth_getTransactionCount"] = lambda asked: hex(3 * (int(asked[1], 16) > 13))
+        with pytest.raises(ChainUnavailable, match="serves another chain"):
+            await chain.find_consumer(ADDRESS, 2, after=10, upto=15)
 
 
 @pytest.mark.parametrize(

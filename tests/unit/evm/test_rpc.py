@@ -20,7 +20,7 @@ from tests.unit.evm.scripted_node import (
     chain_with,
     scripted_node,
 )
-from zephyrus_exec.errors import ChainUnavailable, TransactionRejected
+from zephyrus_exec.errors import CallReverted, ChainUnavailable, TransactionRejected
 from zephyrus_exec.evm import EvmChain
 from zephyrus_exec.evm.rpc import MAX_RESPONSE_BYTES, HttpProvider, RpcConnection, RpcError
 
@@ -143,6 +143,23 @@ async def test_errors_keep_whatever_shape_they_have() -> None:
         connection._result({"error": {"code": "x", "message": 5, "data": [1]}}, "eth_call")
     assert (caught.value.code, caught.value.message, caught.value.data) == (0, "", [1])
     await connection.aclose()
+
+
+async def test_urls_in_a_nodes_words_are_told_to_nobody() -> None:
+    one, other = "wss://user:word@node.example/v3/key", "HTTPS://node.example?key"
+    words = f'execution reverted by "{one}", see {other}'
+    answers: dict[str, Answer] = {
+        "eth_call": Failure(3, words),
+        "eth_sendRawTransaction": Failure(-32000, words),
+    }
+    async with chain_with(**answers) as (chain, _):
+        with pytest.raises(CallReverted) as reverted:
+            await chain.read(chain.blank(ADDRESS))
+        with pytest.raises(TransactionRejected) as rejected:
+            await chain.broadcast(b"raw")
+    for error in (reverted.value, rejected.value):
+        assert error.details["reason"] == 'execution reverted by "(URL)", see (URL)'
+        assert "example" not in error.message
 
 
 def test_web3_neither_repeats_requests_nor_follows_contracts_elsewhere() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from zephyrus_exec.evm.abi_types import AbiType, BadAbi, tuple_type
+from zephyrus_exec.abi_types import AbiType, BadAbi, tuple_type
 from zephyrus_exec.evm.values import BadValue, fields_to_abi, to_abi, to_json
 from zephyrus_exec.model import Json
 

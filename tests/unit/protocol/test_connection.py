@@ -15,6 +15,7 @@ from zephyrus_exec.errors import (
     UnexpectedMessage,
 )
 from zephyrus_exec.protocol import (
+    MAX_UNKNOWN_BYTES,
     Close,
     Completed,
     ExecuteRequest,
@@ -22,30 +23,36 @@ from zephyrus_exec.protocol import (
     Rejected,
     Started,
     State,
+    Unknown,
     V1Client,
     V1Connection,
     encode_reply,
 )
 
 EXECUTE = '{"type":"execute","agent_id":"%s"}'
+STRANGE = '{"type":"greet","n":1}'
 ANSWERS: dict[str, Callable[[V1Connection], str]] = {
     "started": lambda connection: connection.started(),
     "completed": lambda connection: connection.completed([]),
     "failed": lambda connection: connection.failed("e"),
     "rejected": lambda connection: connection.rejected(),
+    "answered": lambda connection: connection.answered([{"type": "greeting"}])[0],
 }
 ALLOWED = {
     State.IDLE: set[str](),
     State.REJECTING: {"rejected"},
+    State.ASKED: {"rejected", "answered"},
     State.REQUESTED: {"started"},
     State.RUNNING: {"completed", "failed"},
 }
 
 
 def connection_in(state: State) -> V1Connection:
-    connection = V1Connection()
+    connection = V1Connection(keep_unknown=state is State.ASKED)
     if state is State.REJECTING:
         connection.receive("x")
+    elif state is State.ASKED:
+        connection.receive(STRANGE)
     elif state is not State.IDLE:
         connection.receive(EXECUTE % "a")
     if state is State.RUNNING:
@@ -130,6 +137,60 @@ def test_the_limits_of_a_connection_hold() -> None:
     assert connection.receive(EXECUTE % "a") == ExecuteRequest("a")
     assert isinstance(connection.receive(EXECUTE % ("a" * 20)), Rejected)
     assert isinstance(connection.receive('{"type":"execute","agent_id":[[]]}'), Rejected)
+
+
+# --- messages of other types ---------------------------------------------------------------------
+
+
+def test_a_message_of_another_type_is_kept_where_the_host_may_know_it() -> None:
+    connection = connection_in(State.ASKED)
+    assert connection.unknown() == {"type": "greet", "n": 1}
+    assert connection.answered([{"a": "ñ"}, {}]) == ['{"a":"ñ"}', "{}"]
+    assert connection.state is State.IDLE
+
+
+def test_a_message_the_host_knows_may_have_no_answer() -> None:
+    connection = connection_in(State.ASKED)
+    assert connection.answered([]) == []
+    assert connection.state is State.IDLE
+
+
+def test_a_message_nobody_knows_is_rejected_as_ever_or_for_the_reason_given() -> None:
+    plain, asked = V1Connection(), V1Connection(keep_unknown=True)
+    for connection in (plain, asked, asked):
+        connection.receive(STRANGE)
+    assert asked.rejected() == plain.rejected()
+    assert asked.rejected("not now") == encode_reply(Rejected("not now"), "es")
+
+
+@pytest.mark.parametrize("frame", ["x", "[]", "{}", '{"type":1}', '{"type":"execute"}', b"\xff"])
+def test_what_is_no_message_of_another_type_is_rejected_whoever_may_know_more(
+    frame: str | bytes,
+) -> None:
+    plain, asked = V1Connection(), V1Connection(keep_unknown=True)
+    assert asked.receive(frame) == plain.receive(frame)
+    with pytest.raises(LocalProtocolError, match=r"unknown\(\) is not allowed"):
+        asked.unknown()
+
+
+def test_an_answer_that_is_no_json_leaves_the_message_to_be_rejected() -> None:
+    connection = connection_in(State.ASKED)
+    with pytest.raises(InvalidValue):
+        connection.answered([{"x": float("nan")}])
+    assert connection.rejected()
+
+
+def test_messages_for_the_host_are_bounded_together_and_answering_makes_room() -> None:
+    connection = V1Connection(keep_unknown=True)
+    frame = f'{{"type":"greet","x":"{"x" * ((1 << 20) - 100)}"}}'
+    for _ in range(5):
+        assert isinstance(connection.receive(frame), Unknown)
+    connection.answered([])
+    connection.answered([])
+    assert isinstance(connection.receive(frame), Unknown)
+    assert isinstance(connection.receive(frame), Unknown)
+    assert connection.receive(EXECUTE % "a") == Close(1013, "too many requests are waiting")
+    assert len(frame) * connection.pending > MAX_UNKNOWN_BYTES
 
 
 # --- the client ----------------------------------------------------------------------------------

@@ -52,6 +52,21 @@ async def test_the_nth_commit_meets_its_fault(
     await store.commit([])
 
 
+async def test_a_killed_process_gets_no_answer_any_more_and_what_it_wrote_is_there(
+    store: FaultyStore,
+) -> None:
+    store.fail(Fault.KILLED)
+    commit = asyncio.create_task(store.commit([WRITE], durable=True))
+    await settle()
+    reading = asyncio.create_task(store.read("s"))
+    await settle()
+    assert not commit.done()
+    assert not reading.done()
+    assert await store.inner.read("s")
+    for task in (commit, reading):
+        task.cancel()
+
+
 @pytest.mark.parametrize(("fault", "written"), [(Fault.HELD, True), (Fault.HELD_LOST, False)])
 async def test_a_held_commit_waits_and_a_cancelled_one_is_written_or_lost(
     store: FaultyStore, fault: Fault, written: bool

@@ -1,4 +1,4 @@
-"""ABI types as the Solidity compiler writes them in JSON, taken apart."""
+"""ABI entries as the Solidity compiler writes them in JSON, taken apart."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import Final
 
 from attrs import frozen
 
-from ..model import Json, JsonObject
+from .model import Json, JsonObject
 
 _MAX_DEPTH: Final = 16
+READS: Final = frozenset({"view", "pure"})
+"""Mutabilities of functions that change nothing."""
+
 _ARRAY = re.compile(r"(?P<item>.+)\[(?P<length>[1-9][0-9]{0,5})?\]")
 _INTEGER = re.compile(r"(?P<kind>u?int)(?P<bits>[1-9][0-9]*)?")
 _BYTES = re.compile(r"bytes(?P<size>[1-9][0-9]*)?")
@@ -130,3 +133,59 @@ def _elementary(text: str, path: str) -> AbiType:
         if size is None or size <= 32:
             return AbiType(text, "bytes", size)
     raise BadAbi(path, f"{text[:50]!r} is no type this library knows")
+
+
+# --- functions -----------------------------------------------------------------------------------
+
+
+@frozen
+class AbiFunction:
+    """One `function` entry of an ABI."""
+
+    name: str
+    inputs: AbiType
+    outputs: AbiType
+    mutability: str
+    """`pure`, `view`, `nonpayable`, `payable`."""
+    entry: JsonObject
+
+    @property
+    def signature(self) -> str:
+        """The canonical signature, for example `transfer(address,uint256)`."""
+        return self.name + self.inputs.text
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What each parameter is called: its name, or its position where it has none of its own."""
+        names = self.inputs.names
+        return tuple(
+            name if name and names.count(name) == 1 and not name.isdecimal() else str(index)
+            for index, name in enumerate(names)
+        )
+
+
+def parse_function(entry: JsonObject) -> AbiFunction:
+    """Return the entry taken apart.
+
+    Raises:
+        BadAbi: It is malformed.
+    """
+    name = entry.get("name")
+    if not isinstance(name, str) or not name:
+        raise BadAbi("$.name", "is no name")
+    return AbiFunction(
+        name=name,
+        inputs=tuple_type(entry.get("inputs", ()), "$.inputs"),
+        outputs=tuple_type(entry.get("outputs", ()), "$.outputs"),
+        mutability=_mutability(entry),
+        entry=entry,
+    )
+
+
+def _mutability(entry: JsonObject) -> str:
+    said = entry.get("stateMutability")
+    if isinstance(said, str):
+        return said
+    if entry.get("constant") is True:  # compilers before Solidity 0.5
+        return "view"
+    return "payable" if entry.get("payable") is True else "nonpayable"
