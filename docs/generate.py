@@ -24,6 +24,7 @@ import spanish
 from zephyrus_exec import errors, model
 from zephyrus_exec.cli.main import build_parser
 from zephyrus_exec.config import Limits
+from zephyrus_exec.config.access import AccessTable
 from zephyrus_exec.config.file import ChainTable, File, SignerTable
 from zephyrus_exec.config.variables import RETIRED, VARIABLES
 from zephyrus_exec.protocol.messages import REQUEST_TYPES
@@ -244,6 +245,7 @@ def _file_keys() -> str:
         "chains": "Chain id → RPC URL, a list of them, or a table, see below.",
         "signers": "Name → signer, see below. Names are small letters, digits and `_`.",
         "limits": "Bounds, see below.",
+        "access": "Who may come, see below.",
         "agents": "Agents, see below.",
         "contracts": "Contracts, see below.",
     }
@@ -307,6 +309,7 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "events": _events,
     "flags": _flags,
     "variables": _variables,
+    "access-keys": lambda: _fields(AccessTable),
     "retired": _retired,
     "file-keys": _file_keys,
     "chain-keys": lambda: _fields(ChainTable),

@@ -37,6 +37,9 @@ MEANINGS: Final[Mapping[str, str]] = {
     " `http_status`, si lo dio.",
     "transport_broken": "El canal terminó sin despedida: se reinició, quedó en silencio o llegaron"
     " tramas rotas.",
+    "access": "Alguien no es quien tendría que ser.",
+    "unauthenticated": "El otro extremo no presenta ninguna credencial, o ninguna que valga; no se"
+    " dice cuál de las dos cosas.",
     "repository": "No se pudo obtener un agente o un contrato.",
     "invalid_definition": "Lo guardado de un agente o contrato no sirve: incumple su esquema o está"
     " dos veces. Detalles: `agent_id` o `contract_id`, si se conoce; `field`, `problem`, `remedy`.",
@@ -105,6 +108,8 @@ MEANINGS: Final[Mapping[str, str]] = {
     "agent_busy": "El agente se está ejecutando y no admite otra ejecución a la vez. Detalles:"
     " `agent_id`.",
     "overloaded": "La cola, que es limitada, está llena; no se ejecutó nada.",
+    "rate_limited": "Las solicitudes llegan demasiado deprisa; no se ejecutó nada. Detalles:"
+    " `retry_after`, en segundos.",
     "draining": "El servicio se está deteniendo y no acepta trabajo nuevo.",
     "timed_out": "Venció el plazo de la ejecución.",
     "cancelled": "Alguien pidió que terminara. Detalles: `reason`.",

@@ -34,6 +34,7 @@ from .model import (
 
 if TYPE_CHECKING:
     from .engine import CycleRunner, ExecutionEngine
+    from .interfaces.access import Authenticator, Authorizer
     from .interfaces.chain import Chain
     from .interfaces.clock import Clock
     from .interfaces.planner import Plan, Planner, PlanRequest
@@ -61,6 +62,8 @@ _LAZY = {
     "AgentRepository": "interfaces.repositories",
     "AsgiListener": "transports.asgi",
     "AsgiTransport": "transports.asgi",
+    "Authenticator": "interfaces.access",
+    "Authorizer": "interfaces.access",
     "Chain": "interfaces.chain",
     "Clock": "interfaces.clock",
     "ContractRepository": "interfaces.repositories",
@@ -105,6 +108,8 @@ __all__ = [
     "AgentStatus",
     "AsgiListener",
     "AsgiTransport",
+    "Authenticator",
+    "Authorizer",
     "Chain",
     "Clock",
     "Component",

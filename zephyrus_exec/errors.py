@@ -156,6 +156,21 @@ class TransportBroken(TransportError):
     retryable = True
 
 
+# --- access: who somebody is ---------------------------------------------------------------------
+
+
+class AccessError(ZephyrusError):
+    """Somebody is not who they would have to be."""
+
+    code = "access"
+
+
+class Unauthenticated(AccessError):
+    """A peer has no credential, or none that is valid; which of the two is not said."""
+
+    code = "unauthenticated"
+
+
 # --- repositories: where agents and contracts come from ------------------------------------------
 
 
@@ -440,6 +455,12 @@ class Overloaded(ExecutionError):
 
     code = "overloaded"
     retryable = True
+
+
+class RateLimited(Overloaded):
+    """Requests come too fast; nothing was executed. Details: `retry_after`, in seconds."""
+
+    code = "rate_limited"
 
 
 class Draining(ExecutionError):

@@ -363,3 +363,5 @@ class Execution:
     """How it ended; null: not ended."""
     error: JsonObject | None = None
     """`{code, message, details}` where it did not succeed."""
+    agent_owner: str | None = None
+    """Id of the principal that owned the agent when it was accepted; null: nobody did."""

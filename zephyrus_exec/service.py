@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from .conversion import dumps
 from .engine.engine import ExecutionEngine
-from .interfaces.transport import Listener, Transport
+from .errors import ConfigurationError, Unauthenticated
+from .interfaces.access import Authenticator
+from .interfaces.transport import Handshake, Listener, Transport
 from .model import ANONYMOUS, Principal
 from .protocol.codec import MAX_BYTES, MAX_DEPTH
+from .protocol.connection import MAX_PENDING, select_subprotocol
 from .protocol.wording import Language
-from .session import OnUnknown, Session, SessionLimits
+from .session import Holds, OnUnknown, Session, SessionLimits
 from .transports.http import HttpRequest, HttpResponse
+from .transports.origin import OriginRule, is_loopback
+from .transports.proxies import TrustedProxies
 
 _log = logging.getLogger(__name__)
 
@@ -26,6 +33,8 @@ class Service:
         engine: Runs what they ask for; must be running.
         language: Of the texts that v1 clients get.
         limits: What one session may hold.
+        authenticator: Finds out who peers are; null: nobody asks, and whoever is handed over
+            without a principal is anonymous.
         on_unknown: Answers messages of types that are not ours; null: they are rejected.
     """
 
@@ -35,9 +44,11 @@ class Service:
         *,
         language: Language = "es",
         limits: SessionLimits | None = None,
+        authenticator: Authenticator | None = None,
         on_unknown: OnUnknown | None = None,
     ) -> None:
         self.engine = engine
+        self._authenticator = authenticator
         self._language: Language = language
         self._limits = limits or SessionLimits()
         self._on_unknown = on_unknown
@@ -47,6 +58,11 @@ class Service:
         """Requests on their way to the engine whose peers have gone."""
         self._no_session = asyncio.Event()
         self._no_session.set()
+
+    @property
+    def authenticator(self) -> Authenticator | None:
+        """Finds out who peers are; null: nobody asks."""
+        return self._authenticator
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -72,14 +88,25 @@ class Service:
 
         Args:
             transport: The channel to it, from our listener or from a host's own server.
-            principal: On whose behalf it asks; null: what its handshake says, else anonymous.
+            principal: On whose behalf it asks; null: what its handshake says. The service's
+                authenticator, if there is one, has to agree with that, or says it where the
+                handshake does not; a peer it refuses is closed with 1008.
         """
+        holds = None
+        if principal is None:
+            try:
+                principal, holds = await self._identify(transport.handshake)
+            except Unauthenticated as refusal:
+                _log.warning("refused %s: %s", transport.handshake.peer, refusal)
+                await transport.aclose(1008, "a valid credential is required")
+                return
         session = Session(
             transport,
             self.engine,
-            principal=principal or transport.handshake.principal or ANONYMOUS,
+            principal=principal,
             language=self._language,
             limits=self._limits,
+            holds=holds,
             on_unknown=self._on_unknown,
         )
         self._sessions.add(session)
@@ -93,6 +120,40 @@ class Service:
             self._sessions.discard(session)
             if not self._sessions:
                 self._no_session.set()
+
+    async def authenticate(self, handshake: Handshake) -> Principal:
+        """Return on whose behalf a peer asks: what listeners call before they let it in.
+
+        Raises:
+            Unauthenticated: It is to be refused.
+        """
+        principal, _ = await self._identify(handshake)
+        return principal
+
+    async def _identify(self, handshake: Handshake) -> tuple[Principal, Holds | None]:
+        """Return who a peer is, and what to ask before each of its requests."""
+        authenticator = self._authenticator
+        if authenticator is None:
+            return handshake.principal or ANONYMOUS, None
+        principal = handshake.principal or await authenticator.authenticate(handshake)
+        return principal, lambda: authenticator.holds(handshake, principal)
+
+    def check_reach(self, addresses: Sequence[str]) -> None:
+        """Return if it may be offered on these addresses, numeric hosts.
+
+        Raises:
+            ConfigurationError: They reach beyond this machine, something here can sign, and nobody
+                decided who may come.
+        """
+        decided = self._authenticator is not None and self._authenticator.configured
+        beyond = [address for address in addresses if not is_loopback(address)]
+        if self.engine.signers and beyond and not decided:
+            raise ConfigurationError(
+                f"{beyond[0]} can be reached from other machines, and the signers "
+                f"({', '.join(self.engine.signers)}) would sign for whoever comes: say who may, "
+                "with --tokens FILE (see `tokens new`), or an `authenticator` for `serve`; or let "
+                "everybody, with --allow-anonymous; or listen on localhost"
+            )
 
     async def drain(self, *, timeout: float) -> bool:  # noqa: ASYNC109
         """Take nobody new, start nothing new, and let every peer have the replies it is owed.
@@ -150,9 +211,18 @@ async def serve(
     language: Language = "es",
     listener: Listener | Callable[[Service], Listener] | None = None,
     on_unknown: OnUnknown | None = None,
+    authenticator: Authenticator | None = None,
+    origins: Iterable[str] = (),
+    allowed_hosts: Iterable[str] = (),
+    trusted_proxies: Iterable[str] = (),
+    ssl_context: ssl.SSLContext | None = None,
+    unix: str | Path | None = None,
+    unix_mode: int = 0o600,
     max_message_bytes: int = MAX_BYTES,
     max_message_depth: int = MAX_DEPTH,
     max_connections: int = 10_000,
+    max_pending: int = MAX_PENDING,
+    max_request_rate: float = 0,
     drain_timeout: float = 8.0,
 ) -> AsyncIterator[Service]:
     """Serve an engine to WebSocket clients inside the running loop.
@@ -166,25 +236,66 @@ async def serve(
         host: Name, address, several of them, or null for all addresses.
         port: TCP port; 0: a free one, see `Service.addresses`.
         language: Of the texts that v1 clients get.
-        listener: Another source of peers than the default WebSocket listener, or what makes it.
+        listener: Another source of peers than the default WebSocket listener, or what makes it;
+            `host` and `port`, and `origins` to `unix_mode`, are the default one's.
         on_unknown: Answers messages of types that are not ours; null: they are rejected.
+        authenticator: Finds out who clients are. Null: with the default listener, clients of this
+            machine are anonymous and all others are refused; with another one, nobody asks.
+        origins: Web pages that may connect, besides those of this machine; see `OriginRule`.
+        allowed_hosts: Further names of this machine, see `WebSocketListener`.
+        trusted_proxies: Addresses, networks or `unix`: who is believed about its clients.
+        ssl_context: For TLS; null: none.
+        unix: Path of a Unix socket to listen on instead of a port.
+        unix_mode: Its permissions.
         max_message_bytes: Longest message taken from a client.
         max_message_depth: Deepest nesting of a message.
         max_connections: Most clients at once; further ones get HTTP 503.
+        max_pending: Most requests of one connection that wait for their answers; beyond it the
+            connection is closed with 1013.
+        max_request_rate: Most requests a second of one connection, a second's worth at once; 0: no
+            bound.
         drain_timeout: Seconds that all of this may take, at least 0; what runs gets three
             quarters of it to end by itself.
 
     Raises:
-        ConfigurationError: It cannot listen there.
+        ConfigurationError: It cannot listen there; or others could come there, the engine can sign,
+            and nobody decided who may.
     """
-    limits = SessionLimits(max_message_bytes, max_message_depth)
-    service = Service(engine, language=language, limits=limits, on_unknown=on_unknown)
+    service = Service(
+        engine,
+        language=language,
+        limits=SessionLimits(max_message_bytes, max_message_depth, max_pending, max_request_rate),
+        authenticator=_default(engine) if (authenticator or listener) is None else authenticator,
+        on_unknown=on_unknown,
+    )
+
+    def websocket(service: Service) -> Listener:
+        from .transports.connection import ChannelLimits
+        from .transports.websocket import WebSocketListener
+
+        return WebSocketListener(
+            host,
+            port,
+            unix=unix,
+            unix_mode=unix_mode,
+            limits=ChannelLimits(max_message_bytes=max_message_bytes),
+            max_connections=max_connections,
+            select_subprotocol=select_subprotocol,
+            respond=service.respond,
+            allow_origin=OriginRule(origins),
+            allowed_hosts=allowed_hosts,
+            proxies=TrustedProxies(trusted_proxies),
+            authenticate=service.authenticate,
+            check_reach=service.check_reach,
+            ssl_context=ssl_context,
+        )
+
     started_here = not engine.running
     if started_here:
         await engine.start()
     try:
         if listener is None:
-            listener = _websocket(service, host, port, max_message_bytes, max_connections)
+            listener = websocket
         await service.listen(listener if isinstance(listener, Listener) else listener(service))
         try:
             yield service
@@ -207,20 +318,8 @@ async def _stop(service: Service, drain_timeout: float, *, with_engine: bool) ->
     await service.aclose(timeout=drain_timeout / 4 if with_engine else drain_timeout)
 
 
-def _websocket(
-    service: Service,
-    host: str | Sequence[str] | None,
-    port: int,
-    max_message_bytes: int,
-    max_connections: int,
-) -> Listener:
-    from .transports.connection import ChannelLimits
-    from .transports.websocket import WebSocketListener
+def _default(engine: ExecutionEngine) -> Authenticator:
+    """Return what asks where nobody decided who may come."""
+    from .access import TokenAuthenticator
 
-    return WebSocketListener(
-        host,
-        port,
-        limits=ChannelLimits(max_message_bytes=max_message_bytes),
-        max_connections=max_connections,
-        respond=service.respond,
-    )
+    return TokenAuthenticator(engine.clock)

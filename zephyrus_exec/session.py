@@ -12,6 +12,7 @@ from attrs import frozen
 from .conversion import structure
 from .engine.clock import new_id
 from .engine.engine import ExecutionEngine
+from .engine.quotas import TokenBucket
 from .errors import (
     Draining,
     ExecutionReleased,
@@ -41,6 +42,12 @@ class SessionLimits:
     """Deepest nesting that is decoded."""
     max_pending: int = MAX_PENDING
     """How many requests may wait for their answers; beyond it the channel is closed with 1013."""
+    rate: float = 0
+    """How many requests a second it may make, a second's worth at once; 0: no bound."""
+
+
+Holds: TypeAlias = Callable[[], Awaitable[bool]]
+"""Tells whether what a peer was granted when it came still holds."""
 
 
 @frozen
@@ -73,6 +80,8 @@ class Session:
         principal: On whose behalf it asks.
         language: Of the texts it gets.
         limits: What it may ask of us.
+        holds: Asked before each request; where it says no, the channel is closed with 1008. Null:
+            it always holds.
         on_unknown: Answers messages of other types; null: they are rejected.
     """
 
@@ -84,6 +93,7 @@ class Session:
         principal: Principal,
         language: Language,
         limits: SessionLimits,
+        holds: Holds | None = None,
         on_unknown: OnUnknown | None = None,
     ) -> None:
         self._transport = transport
@@ -96,6 +106,8 @@ class Session:
             max_pending=limits.max_pending,
             keep_unknown=on_unknown is not None,
         )
+        self._holds = holds
+        self._bucket = TokenBucket(limits.rate, engine.clock.now()) if limits.rate else None
         self._on_unknown = on_unknown
         self._answering: asyncio.Task[None] | None = None
         self._finishing: asyncio.Task[None] | None = None
@@ -156,7 +168,10 @@ class Session:
         """Answer until nothing is unanswered; the reader starts this again when there is."""
         try:
             while not self._gone and (request := self._connection.current) is not None:
-                if isinstance(request, ExecuteRequest):
+                if self._holds is not None and not await self._holds():
+                    self._gone = True
+                    await self._transport.aclose(1008, "the credential is no longer valid")
+                elif isinstance(request, ExecuteRequest):
                     await self._execute(request)
                 elif isinstance(request, Unknown):
                     await self._ask_host()
@@ -208,6 +223,8 @@ class Session:
     async def _submit(self, request: ExecuteRequest) -> str:
         if self._finishing is not None:
             raise Draining("the service is shutting down and takes no new work")
+        if self._bucket is not None:
+            self._bucket.take(self._engine.clock.now())
         self._submitting = True
         try:
             return await self._engine.submit(request.agent_id, principal=self._principal)

@@ -525,7 +525,7 @@ async def test_executions_are_on_behalf_of_the_sessions_principal(principal: Pri
     ):
         await peer.send(execute("held"))
         await peer.replies(2)
-        (execution,) = await engine.list_executions()
+        (execution,) = await engine.list_executions(principal=principal)
     assert held.principals[0].id == execution.principal == principal.id
 
 

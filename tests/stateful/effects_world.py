@@ -14,6 +14,7 @@ from zephyrus_exec.engine.journal import Journal
 from zephyrus_exec.engine.lanes import Lanes
 from zephyrus_exec.engine.listing import read_all, scan_all
 from zephyrus_exec.engine.offers import Offers
+from zephyrus_exec.engine.owner_rule import OwnerRule
 from zephyrus_exec.engine.reconciler import Reconciler
 from zephyrus_exec.engine.records import EFFECT, LANE, SLOT, Effect, EffectState, Lane, lane_key
 from zephyrus_exec.errors import ChainUnavailable, ZephyrusError
@@ -177,6 +178,7 @@ class EffectsWorld:
             {1337: self.chain},
             offers=process.offers,
             reconciler=process.reconciler,
+            authorizer=OwnerRule(),
         )
 
     # --- effects

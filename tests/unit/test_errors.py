@@ -26,6 +26,7 @@ RETRYABLE = {
     "agent_busy",
     "overloaded",
     "draining",
+    "rate_limited",
     "released",
 }
 

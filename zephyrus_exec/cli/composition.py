@@ -13,6 +13,7 @@ from attrs import frozen
 from ..config import MEMORY_STORE, ChainRules, KeystoreSettings, Settings, SignerSettings
 from ..engine import ExecutionEngine
 from ..engine.fees import FeePolicy
+from ..engine.quotas import Quota
 from ..errors import ConfigurationError
 from ..interfaces.chain import Chain
 from ..interfaces.repositories import Repository
@@ -90,6 +91,11 @@ def make_engine(parts: Parts, store: ExecutionStore, settings: Settings) -> Exec
         signers=parts.signers,
         fee_policies=fee_policies(settings),
         low_balance_factor=settings.limits.low_balance_factor,
+        quota=Quota(
+            settings.limits.principal_request_rate,
+            settings.limits.principal_running,
+            settings.limits.principal_queued,
+        ),
         max_running=settings.limits.max_running,
         max_queued=settings.limits.max_queued,
     )

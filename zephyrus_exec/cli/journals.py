@@ -11,6 +11,7 @@ from ..config import Settings
 from ..engine.clock import SystemClock
 from ..engine.lanes import Lanes
 from ..engine.offers import Offers
+from ..engine.owner_rule import OwnerRule
 from ..engine.reconciler import Reconciler
 from ..interfaces.store import ExecutionStore
 from .composition import Parts, fee_policies, journal_of, open_sqlite
@@ -73,6 +74,13 @@ async def operating(
     )
     reconciler = Reconciler(store, clock, chains, offers=offers)
     try:
-        yield Lanes(store, clock, chains, offers=offers, reconciler=reconciler)
+        yield Lanes(
+            store,
+            clock,
+            chains,
+            offers=offers,
+            reconciler=reconciler,
+            authorizer=OwnerRule(),
+        )
     finally:
         await reconciler.aclose()

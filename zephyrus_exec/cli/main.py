@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 from .. import __version__
+from ..access import SCOPES
 from ..errors import ZephyrusError
 from ..logs import LEVELS
 from . import (
+    access,
     agents,
     demo,
     doctor,
@@ -83,6 +85,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_lanes(commands)
     _add_store(commands)
     _add_agents(commands)
+    _add_tokens(commands)
     _add_doctor(commands)
     _add_demo(commands)
     return parser
@@ -101,12 +104,64 @@ def _add_serve(commands: _Commands) -> None:
     serve.add_argument("--language", help="language of the clients' texts: es or en [es]")
     serve.add_argument("--drain-timeout", metavar="SECONDS", help="time a stop may take [8]")
     serve.add_argument("--demo", action="store_true", help="an embedded chain and demo agents")
+    _add_access(serve)
     _add_config(serve)
     serve.add_argument(
         "--log-level", help=f"the least that is logged: {', '.join(LEVELS)} [warning]"
     )
     serve.add_argument("--log-format", help="how lines are logged: text or json [text]")
     serve.set_defaults(command=serving.serve_command)
+
+
+def _add_access(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument("--tokens", metavar="FILE", help="who may come; see tokens new")
+    serve.add_argument(
+        "--allow-anonymous", action="store_true", default=None, help="everybody may come"
+    )
+    serve.add_argument(
+        "--origin", action="append", dest="origins", metavar="ORIGIN", help="a page's, or null"
+    )
+    serve.add_argument(
+        "--allowed-host",
+        action="append",
+        dest="allowed_hosts",
+        metavar="NAME",
+        help="another name of this machine",
+    )
+    serve.add_argument(
+        "--trusted-proxy",
+        action="append",
+        dest="trusted_proxies",
+        metavar="CIDR",
+        help="who is believed about its clients",
+    )
+    serve.add_argument("--tls-cert", metavar="FILE", help="certificate chain, PEM")
+    serve.add_argument("--tls-key", metavar="FILE", help="its private key, PEM")
+    serve.add_argument("--unix", metavar="PATH", help="a Unix socket instead of a port")
+    serve.add_argument("--unix-mode", metavar="MODE", help="its permissions [600]")
+
+
+def _add_tokens(commands: _Commands) -> None:
+    group = commands.add_parser("tokens", help="who may come to a server")
+    actions = group.add_subparsers(metavar="ACTION", required=True)
+    new = actions.add_parser("new", help="add a token to a file, and print it once")
+    new.add_argument("name", metavar="NAME", help="for people; unique")
+    new.add_argument(
+        "--scope",
+        action="append",
+        choices=SCOPES,
+        help="what it allows; repeatable [execute and watch]",
+    )
+    new.add_argument("--principal", metavar="ID", help="on whose behalf its bearer asks [NAME]")
+    new.add_argument(
+        "--expires", type=access.expiry, metavar="WHEN", help="90d, 12h, or a time [never]"
+    )
+    new.set_defaults(command=access.new_command)
+    listing = actions.add_parser("list", help="what each token of a file allows")
+    listing.set_defaults(command=access.list_command)
+    for command in (new, listing):
+        command.add_argument("--tokens", metavar="FILE", help="the token file [ZEPHYRUS_TOKENS]")
+        _add_config(command)
 
 
 def _add_execute(commands: _Commands) -> None:

@@ -19,6 +19,7 @@ from ..interfaces.repositories import Repository
 from ..interfaces.store import ExecutionStore
 from ..protocol.wording import Language
 from ..service import Service, serve
+from .access import make_authenticator, make_tls, print_access
 from .composition import Parts, make_engine, open_parts, open_store
 from .environment import read_settings, warn_of_misfits
 from .logs import start_logging
@@ -34,6 +35,7 @@ async def serve_command(options: argparse.Namespace) -> int:
     start_logging(settings)
     warn_of_misfits(options)
     check_agents(settings)
+    authenticator, made = make_authenticator(settings.access)
     stop = asyncio.Event()
     with _stopped_by_signals(stop):
         if options.demo:
@@ -47,12 +49,25 @@ async def serve_command(options: argparse.Namespace) -> int:
                 port=settings.port,
                 language=_language(settings),
                 drain_timeout=settings.drain_timeout,
+                authenticator=authenticator,
+                # Pages opened from disk are the demo's own.
+                origins=(*settings.access.origins, *(["null"] if options.demo else [])),
+                allowed_hosts=settings.access.allowed_hosts,
+                trusted_proxies=settings.access.trusted_proxies,
+                ssl_context=make_tls(settings.access),
+                unix=settings.access.unix,
+                unix_mode=settings.access.unix_mode,
+                max_pending=settings.limits.max_pending,
+                max_request_rate=settings.limits.max_request_rate,
                 max_message_bytes=settings.limits.max_message_bytes,
                 max_message_depth=settings.limits.max_message_depth,
                 max_connections=settings.limits.max_connections,
             ) as service,
         ):
             await _print_banner(service, store, parts, settings)
+            print_access(settings.access, made)
+            await _print_trouble(service.engine)
+            note("Ctrl-C stops it.")
             await stop.wait()
             note(f"stopping, within {settings.drain_timeout:g} s: what runs is given time to end")
     note("stopped")
@@ -72,8 +87,6 @@ async def _print_banner(
     note(f"  chains     {', '.join(map(str, parts.chains)) or 'none; see --rpc'}")
     note(f"  signers    {', '.join(signers) or 'none'}")
     note(f"  language   {settings.language}")
-    await _print_trouble(service.engine)
-    note("Ctrl-C stops it.")
 
 
 async def _print_agents(repository: Repository, settings: Settings) -> None:

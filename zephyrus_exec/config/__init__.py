@@ -6,6 +6,7 @@ counts as not set.
 
 from __future__ import annotations
 
+from .access import AccessSettings
 from .chains import shown
 from .dotenv import DOTENV, read_dotenv
 from .load import load_settings
@@ -17,6 +18,7 @@ __all__ = [
     "DOTENV",
     "LANGUAGES",
     "MEMORY_STORE",
+    "AccessSettings",
     "ChainRules",
     "KeySettings",
     "KeystoreSettings",

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from attrs import asdict, evolve, field, frozen
 
 from ..conversion import structure
 from ..errors import InvalidValue
 from ..model import Agent, Contract, Json
+from .access import AccessTable
 from .refusal import refuse
 from .settings import Limits
 from .values import MEMORY_STORE, has_scheme
 
 T = TypeVar("T")
+
+_MAY_BE_ABSENT: Final = (
+    "max_request_rate",
+    "principal_request_rate",
+    "principal_running",
+    "principal_queued",
+)
 
 
 @frozen
@@ -68,6 +77,7 @@ class File:
     chains: Mapping[str, Json] = field(factory=dict)
     signers: Mapping[str, Json] = field(factory=dict)
     limits: Limits = field(factory=Limits)
+    access: AccessTable = field(factory=AccessTable)
     agents: tuple[Agent, ...] = ()
     contracts: tuple[Contract, ...] = ()
 
@@ -86,8 +96,10 @@ def read_file(file: Path) -> File:
         refuse(file.name, f"is no TOML: {error}", "see https://toml.io")
     content = _structured(file.name, data, File)
     for bound, value in asdict(content.limits).items():
-        if value < 1:
-            refuse(f"{file.name}: limits.{bound}", f"{value} is too small", "write 1 or more")
+        may_be_absent = bound in _MAY_BE_ABSENT
+        if not (0 if may_be_absent else 1) <= value < math.inf:
+            remedy = f"write {0 if may_be_absent else 1} or more"
+            refuse(f"{file.name}: limits.{bound}", f"{value} is too small", remedy)
     _refuse_repeated(file.name, "agents", [agent.id for agent in content.agents])
     _refuse_repeated(file.name, "contracts", [contract.id for contract in content.contracts])
     return evolve(

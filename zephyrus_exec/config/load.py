@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..model import Json
+from .access import read_access
 from .chain_rules import read_chain_rules
 from .chains import read_chains
 from .file import ChainTable, File, SignerTable, chain_tables, read_file, signer_tables
@@ -22,8 +23,9 @@ def load_settings(
 
     Args:
         flags: From the command line, by name: `host`, `port`, `store`, `agents_from`,
-            `agents_chain_id`, `language`, `drain_timeout`, `log_level`, `log_format`, and `rpc`, a
-            list of `CHAINID=URL,URL`. Null counts as not given; other names are ignored.
+            `agents_chain_id`, `language`, `drain_timeout`, `log_level`, `log_format`, those of
+            access, and `rpc`, a list of `CHAINID=URL,URL`. Null counts as not given; other names
+            are ignored.
         environ: Usually `os.environ`.
         file: A TOML file; relative paths in it start from its folder. Null: none.
 
@@ -45,6 +47,7 @@ def load_settings(
         chain_rules=read_chain_rules(name, chains),
         signers=read_signers(present, name, tables),
         limits=content.limits,
+        access=read_access(flags, present, file, content.access),
         agents=content.agents,
         contracts=content.contracts,
         sources=sources,

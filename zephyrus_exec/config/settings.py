@@ -10,12 +10,13 @@ from attrs import field, frozen
 
 from ..engine.fees import FeePolicy
 from ..model import Agent, Contract
+from .access import AccessSettings
 from .chains import shown
 
 
 @frozen
 class Limits:
-    """Bounds the server enforces; all at least 1."""
+    """Bounds the server enforces; at least 1, and 0 for those that may be absent."""
 
     max_message_bytes: int = 1 << 20
     """Largest message taken from a client."""
@@ -27,6 +28,16 @@ class Limits:
     """Executions that run at once."""
     max_queued: int = 10_000
     """Executions that wait their turn; beyond it requests are refused as overloaded."""
+    max_pending: int = 1024
+    """Requests of one connection that wait for their answers; beyond it it is closed (1013)."""
+    max_request_rate: float = 0
+    """Requests a second of one connection; 0: no bound."""
+    principal_request_rate: float = 0
+    """Requests a second of one principal, over all its connections; 0: no bound."""
+    principal_running: int = 0
+    """Executions of one principal that run at once; 0: no bound."""
+    principal_queued: int = 0
+    """Executions of one principal that wait their turn; 0: no bound."""
     low_balance_factor: int = 10
     """A signer's balance below so many times what its last transaction could cost is told."""
 
@@ -103,6 +114,8 @@ class Settings:
     """Signers by the name agents use."""
     limits: Limits = field(factory=Limits)
     """Bounds."""
+    access: AccessSettings = field(factory=AccessSettings)
+    """Who may come, and how."""
     agents: tuple[Agent, ...] = ()
     """Agents the file describes."""
     contracts: tuple[Contract, ...] = ()

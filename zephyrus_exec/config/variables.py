@@ -120,6 +120,45 @@ VARIABLES: Final = (
     ),
     Variable("ZEPHYRUS_KEY_<NAME>", "A signer's private key, 64 hex digits; for development only."),
     Variable(
+        "WS_ORIGINS",
+        "Web pages that may connect, separated by commas.",
+        "--origin",
+        "access.origins",
+    ),
+    Variable("ZEPHYRUS_TOKENS", "Token file: who may come.", "--tokens", "access.tokens"),
+    Variable(
+        "ZEPHYRUS_OPERATOR_TOKEN",
+        "A token that allows everything, of 32 characters at least; "
+        "without one and without a token file, each start makes one.",
+    ),
+    Variable(
+        "ZEPHYRUS_ALLOW_ANONYMOUS",
+        "`true`: everybody may come without a token.",
+        "--allow-anonymous",
+        "access.allow_anonymous",
+        "false",
+    ),
+    Variable(
+        "ZEPHYRUS_ALLOWED_HOSTS",
+        "Further names of this machine, separated by commas.",
+        "--allowed-host",
+        "access.allowed_hosts",
+    ),
+    Variable(
+        "ZEPHYRUS_TRUSTED_PROXIES",
+        "Addresses, networks or `unix`, separated by commas: who is believed about its clients.",
+        "--trusted-proxy",
+        "access.trusted_proxies",
+    ),
+    Variable("ZEPHYRUS_TLS_CERT", "Certificate chain, PEM.", "--tls-cert", "access.tls_cert"),
+    Variable("ZEPHYRUS_TLS_KEY", "Its private key, PEM.", "--tls-key", "access.tls_key"),
+    Variable(
+        "ZEPHYRUS_UNIX", "Unix socket to listen on instead of a port.", "--unix", "access.unix"
+    ),
+    Variable(
+        "ZEPHYRUS_UNIX_MODE", "Its permissions, octal.", "--unix-mode", "access.unix_mode", "600"
+    ),
+    Variable(
         "WS_URL",
         "The server that `execute` asks.",
         "`execute --url`",

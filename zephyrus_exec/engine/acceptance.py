@@ -17,12 +17,14 @@ from ..errors import (
     StoreUnavailable,
 )
 from ..interfaces.clock import Clock, NewId
-from ..interfaces.repositories import AgentRepository, ContractRepository
+from ..interfaces.repositories import ContractRepository
 from ..model import Agent, AgentStatus, Contract, EventKind, Json, Outcome, Principal
+from .access import Access
 from .conductor import Conductor
 from .execution import Ending, RunningExecution, add_started, record_of
 from .journal import Journal
 from .leases import Leases
+from .quotas import Quotas
 from .roster import Roster
 from .snapshots import Snapshots
 from .tasks import spawn
@@ -42,10 +44,11 @@ class Acceptance:
     """Journals new executions; only then do they exist.
 
     Args:
-        agents: Where agents come from.
+        access: Says which agents there are, for whom.
         contracts: Where contracts come from.
         clock: The time.
         new_id: Makes their ids.
+        quotas: What each principal may use.
         roster: Where they enter.
         conductor: Runs those that are accepted.
         leases: Nothing is accepted without a lease.
@@ -57,11 +60,12 @@ class Acceptance:
 
     def __init__(
         self,
-        agents: AgentRepository,
+        access: Access,
         contracts: ContractRepository,
         clock: Clock,
         new_id: NewId,
         *,
+        quotas: Quotas,
         roster: Roster,
         conductor: Conductor,
         leases: Leases,
@@ -70,10 +74,11 @@ class Acceptance:
         check_open: Callable[[], None],
         max_duration: float,
     ) -> None:
-        self._agents = agents
+        self._access = access
         self._contracts = contracts
         self._clock = clock
         self._new_id = new_id
+        self._quotas = quotas
         self._roster = roster
         self._conductor = conductor
         self._leases = leases
@@ -87,9 +92,10 @@ class Acceptance:
     ) -> str:
         """Return the id of an accepted execution, as `ExecutionEngine.submit` promises."""
         self._check_open()
-        agent, contract = await self._look_up(agent_id)
+        self._quotas.count_request(principal)
+        agent, contract = await self._look_up(agent_id, principal)
         self._check_open()
-        while (running := self._roster.to_join(agent)) is not None:
+        while (running := self._roster.to_join(agent, principal)) is not None:
             await self._roster.decided(running)
             if running.accepted and running.cause is None:
                 return running.id
@@ -111,8 +117,8 @@ class Acceptance:
         await self._accept(execution)
         return execution_id
 
-    async def _look_up(self, agent_id: str) -> tuple[Agent, Contract | None]:
-        agent = await self._agents.get_agent(agent_id)
+    async def _look_up(self, agent_id: str, principal: Principal) -> tuple[Agent, Contract | None]:
+        agent = await self._access.agent(agent_id, principal)
         if agent.status is AgentStatus.STOPPED:
             raise AgentStopped(f"agent {agent_id} is stopped", agent_id=agent_id)
         if agent.contract_id is None:
@@ -120,6 +126,7 @@ class Acceptance:
         return agent, await self._contracts.get_contract(agent.contract_id)
 
     async def _accept(self, execution: RunningExecution) -> None:
+        self._quotas.check_room(execution.principal)
         self._roster.enter(execution, self._conductor.turn_came)
         snapshot = execution.snapshot
         keep = () if self._snapshots.is_stored(snapshot) else (snapshot.keep,)

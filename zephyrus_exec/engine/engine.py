@@ -10,6 +10,7 @@ from typing import Self
 from ..errors import (
     StoreFenced,
 )
+from ..interfaces.access import Authorizer
 from ..interfaces.chain import Chain
 from ..interfaces.clock import Clock, NewId
 from ..interfaces.planner import Planner
@@ -27,6 +28,7 @@ from ..model import (
     Principal,
 )
 from .acceptance import Acceptance
+from .access import Access
 from .admission import Admission
 from .calls import Tools
 from .clock import SystemClock, new_id
@@ -47,6 +49,8 @@ from .lifecycle import Lifecycle
 from .listing import list_executions, load_execution
 from .neighbours import Neighbours
 from .offers import Offers
+from .owner_rule import OwnerRule
+from .quotas import Quota, Quotas
 from .reconciler import Reconciler
 from .resume import Resume
 from .retention import Retention
@@ -76,6 +80,8 @@ class ExecutionEngine:
         chains: Configured chains by chain id.
         signers: Configured signers by name.
         fee_policies: How waiting transactions are paid for, by chain id.
+        authorizer: Who may do what; default: scopes, and owners of agents (`OwnerRule`).
+        quota: What each principal may use of it; default: all there is.
         clock: The time; default: the system's.
         new_id: Makes execution ids; default: UUIDv7.
         max_running: Most executions at once.
@@ -104,6 +110,8 @@ class ExecutionEngine:
         chains: Mapping[int, Chain] | None = None,
         signers: Mapping[str, Signer] | None = None,
         fee_policies: Mapping[int, FeePolicy] | None = None,
+        authorizer: Authorizer | None = None,
+        quota: Quota | None = None,
         clock: Clock | None = None,
         new_id: NewId = new_id,
         max_running: int = 1000,
@@ -131,12 +139,21 @@ class ExecutionEngine:
         self._deadlines = Deadlines(self.clock)
         admission = Admission(max_running=max_running, max_queued=max_queued)
         self._roster = Roster(admission, self._wakeups)
+        self._access = Access(
+            authorizer or OwnerRule(), agents=agents, store=store, roster=self._roster
+        )
+        self._may = self._access.authorizer
         offers = Offers(
             store, self.clock, signers=self.signers.values(), policies=fee_policies or {}
         )
         self._reconciler = Reconciler(store, self.clock, self.chains, offers=offers)
         self.lanes = Lanes(
-            store, self.clock, self.chains, offers=offers, reconciler=self._reconciler
+            store,
+            self.clock,
+            self.chains,
+            offers=offers,
+            reconciler=self._reconciler,
+            authorizer=self._may,
         )
         """What operators may do."""
         self._tools = Tools(
@@ -203,10 +220,11 @@ class ExecutionEngine:
         )
 
         self._acceptance = Acceptance(
-            agents,
+            self._access,
             contracts,
             self.clock,
             new_id,
+            quotas=Quotas(quota or Quota(), self.clock, self._roster),
             roster=self._roster,
             conductor=self._conductor,
             leases=self._leases,
@@ -331,9 +349,11 @@ class ExecutionEngine:
             running already.
 
         Raises:
-            AgentNotFound, ContractNotFound: There is none.
+            AgentNotFound, ContractNotFound: There is none, or it is not the principal's to run.
             AgentStopped, AgentBusy: The agent does not run now.
-            Overloaded: Too much waits already, or the journal cannot be written.
+            RateLimited: The principal asks too fast.
+            Overloaded: The principal has as many executions as it may have, too much waits
+                already, or the journal cannot be written.
             Draining: The engine is shutting down.
             InvalidValue: The input is no JSON, or the deadline is no time.
         """
@@ -368,9 +388,10 @@ class ExecutionEngine:
             principal: Who watches.
 
         Raises:
-            ExecutionNotFound: There is none.
+            ExecutionNotFound: There is none, or it is not the principal's to see.
             ExecutionReleased: It goes on, but this process ends.
         """
+        await self._access.execution(execution_id, principal, self._may.may_watch)
         async for event in self._watching.watch(execution_id, after=after):
             yield event
 
@@ -401,11 +422,12 @@ class ExecutionEngine:
         """Wait for the execution's end and return the data of its `completed` event.
 
         Raises:
-            ExecutionNotFound: There is none.
+            ExecutionNotFound: There is none, or it is not the principal's to see.
             ExecutionReleased: It goes on, but this process ends.
             StoreUnavailable: It has been waiting for the store for `store_grace`; it goes on once
                 that writes again.
         """
+        await self._access.execution(execution_id, principal, self._may.may_watch)
         return await self._watching.result(execution_id)
 
     async def cancel(
@@ -418,8 +440,9 @@ class ExecutionEngine:
             has ended. `not_cancellable`: another process runs it.
 
         Raises:
-            ExecutionNotFound: There is none.
+            ExecutionNotFound: There is none, or it is not the principal's to see.
         """
+        await self._access.execution(execution_id, principal, self._may.may_cancel)
         execution = self._roster.executions.get(execution_id)
         if execution is not None:
             await self._roster.decided(execution)
@@ -447,12 +470,16 @@ class ExecutionEngine:
         """Return how an execution stands.
 
         Raises:
-            ExecutionNotFound: There is none.
+            ExecutionNotFound: There is none, or it is not the principal's to see.
         """
-        return await load_execution(self.store, execution_id)
+        return await self._access.stored(execution_id, principal, self._may.may_watch)
 
     async def list_executions(
         self, *, principal: Principal = ANONYMOUS, limit: int = 100
     ) -> list[Execution]:
-        """Return the newest executions first, at most `limit`."""
-        return await list_executions(self.store, limit=limit)
+        """Return the newest executions that the principal may watch first, at most `limit`."""
+
+        async def seen(execution: Execution) -> bool:
+            return await self._may.may_watch(principal, execution)
+
+        return await list_executions(self.store, limit=limit, chosen=seen)

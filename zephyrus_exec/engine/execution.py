@@ -10,7 +10,7 @@ from attrs import define, field, frozen
 
 from ..conversion import dumps, quote
 from ..errors import ExecutionCancelled, ZephyrusError
-from ..model import ActionResult, Agent, Contract, EventKind, Json, Outcome, Principal
+from ..model import ActionResult, Agent, Contract, EventKind, Execution, Json, Outcome, Principal
 from .admission import Ticket
 from .deadlines import Deadline
 from .journal import Journal
@@ -168,6 +168,7 @@ def record_of(
     """
     who = (
         f'{{"agent_id":{quote(execution.agent.id)},"principal":{quote(execution.principal.id)},'
+        f"{_agent_owner(execution.agent)}"
         f'"owner":{quote(owner)},"created_at":{execution.created_at!r},'
     )
     if ending is None:
@@ -180,6 +181,22 @@ def record_of(
         f'"outcome":"{ending.outcome}","error":{error}}}'
     )
     return who + stands, ENDED
+
+
+def _agent_owner(agent: Agent) -> str:
+    return "" if agent.owner is None else f'"agent_owner":{quote(agent.owner)},'
+
+
+def view_of(execution: RunningExecution) -> Execution:
+    """Return what is known of an execution without asking the store: whose it is, and of what."""
+    return Execution(
+        execution.id,
+        agent_id=execution.agent.id,
+        principal=execution.principal.id,
+        status="running" if execution.ticket.running else "queued",
+        created_at=execution.created_at,
+        agent_owner=execution.agent.owner,
+    )
 
 
 _COUNTED_AS = {

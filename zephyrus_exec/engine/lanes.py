@@ -10,6 +10,7 @@ from attrs import evolve
 
 from ..conversion import as_json_object
 from ..errors import ChainNotConfigured, OperationRefused
+from ..interfaces.access import Authorizer
 from ..interfaces.chain import Chain
 from ..interfaces.clock import Clock
 from ..interfaces.store import ExecutionStore
@@ -59,6 +60,7 @@ class Lanes:
         chains: By chain id.
         offers: Makes the cancels; knows the signers.
         reconciler: Of the same store; looks when asked to.
+        authorizer: Says who may act; for everybody else there are no lanes.
     """
 
     def __init__(
@@ -69,12 +71,14 @@ class Lanes:
         *,
         offers: Offers,
         reconciler: Reconciler,
+        authorizer: Authorizer,
     ) -> None:
         self._store = store
         self._clock = clock
         self._chains = chains
         self._offers = offers
         self._reconciler = reconciler
+        self._authorizer = authorizer
 
     async def open(self, key: str, *, principal: Principal, reason: str) -> Lane:
         """Let a lane take new slots again, from the account's nonce where that is ahead.
@@ -91,7 +95,7 @@ class Lanes:
             ChainUnavailable: The account cannot be looked at.
             StoreConflict: The lane changed meanwhile: look again.
         """
-        lane, version = await self._lane(key)
+        lane, version = await self._lane(key, principal)
         if lane.reason == RESTORED:
             raise _refused("the journal was restored; check the lane first", key)
         doubtful = await scan_all(self._store, EFFECT, group=in_doubt_in(key))
@@ -110,7 +114,7 @@ class Lanes:
             OperationRefused: There is no such lane, or it takes none as it is.
             StoreConflict: The lane changed meanwhile: look again.
         """
-        lane, version = await self._lane(key)
+        lane, version = await self._lane(key, principal)
         if lane.status not in _FREE_TO_DRAIN:
             raise _refused(f"the lane is {lane.status} already", key)
         draining = evolve(
@@ -125,7 +129,7 @@ class Lanes:
             OperationRefused: There is no such lane, or an effect of it has no final outcome yet.
             StoreConflict: The lane changed meanwhile: look again.
         """
-        lane, version = await self._lane(key)
+        lane, version = await self._lane(key, principal)
         for group in (open_in(key), mined_in(key), in_doubt_in(key)):
             for record in await self._store.scan(EFFECT, group=group, limit=1):
                 raise _refused(f"effect {record.key} has no final outcome yet", key)
@@ -142,11 +146,11 @@ class Lanes:
             ChainUnavailable: The chain cannot be asked.
             StoreConflict: The lane changed meanwhile: look again.
         """
-        lane, version = await self._lane(key)
+        lane, version = await self._lane(key, principal)
         self._chain(lane)
         lane = await self._change(lane, version, "checked", principal, reason)
         await self._reconciler.look(lane)
-        lane, version = await self._lane(key)
+        lane, version = await self._lane(key, principal)
         if lane.reason == RESTORED:
             checked = evolve(lane, reason=RESTORED_CHECKED)
             return await self._change(checked, version, "halted", principal, RESTORED_CHECKED)
@@ -171,7 +175,7 @@ class Lanes:
             ChainUnavailable: The chain cannot be asked.
             StoreConflict: The effect or the lane changed meanwhile: look again.
         """
-        lane, _ = await self._lane(key)
+        lane, _ = await self._lane(key, principal)
         chain = self._chain(lane)
         effect, version = await self._in_flight(key, nonce)
         fact = _by("cancel_requested", principal, reason, self._clock.now(), {"nonce": nonce})
@@ -197,6 +201,8 @@ class Lanes:
             StoreConflict: It changed meanwhile: look again.
         """
         record = await self._store.get(EFFECT, effect_key)
+        if not await self._authorizer.may_operate(principal):
+            record = None
         effect = None if record is None else Effect.of(record)
         if record is None or effect is None or effect.state is not EffectState.IN_DOUBT:
             stands = "not there" if effect is None else effect.state.value
@@ -217,9 +223,9 @@ class Lanes:
 
     # --- inside
 
-    async def _lane(self, key: str) -> tuple[Lane, int]:
+    async def _lane(self, key: str, principal: Principal) -> tuple[Lane, int]:
         record = await self._store.get(LANE, key)
-        if record is None:
+        if not await self._authorizer.may_operate(principal) or record is None:
             raise _refused(f"there is no lane {key}", key)
         return Lane.of(record), record.version
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from ..errors import AgentBusy
-from ..model import Agent, Overlap
+from ..model import Agent, Overlap, Principal
 from .admission import Admission, Ticket
 from .execution import RunningExecution
 from .wakeups import Wakeups
@@ -25,6 +25,7 @@ class Roster:
         self.executions: dict[str, RunningExecution] = {}
         self._wakeups = wakeups
         self._of_agent: dict[str, list[RunningExecution]] = {}
+        self._of_principal: dict[str, set[RunningExecution]] = {}
         self.idle = asyncio.Event()
         """Set while there is no execution."""
         self.idle.set()
@@ -55,6 +56,7 @@ class Roster:
         self.executions[execution.id] = execution
         execution.present = True
         self._of_agent.setdefault(agent.id, []).append(execution)
+        self._of_principal.setdefault(execution.principal.id, set()).add(execution)
         self.idle.clear()
 
     def leave(self, execution: RunningExecution) -> None:
@@ -73,14 +75,24 @@ class Roster:
         siblings.remove(execution)
         if not siblings:
             del self._of_agent[execution.agent.id]
+        mine = self._of_principal[execution.principal.id]
+        mine.remove(execution)
+        if not mine:
+            del self._of_principal[execution.principal.id]
         self.admission.leave(execution.ticket)
         execution.done.cancel()  # unless it has its result: then this changes nothing
         self._wakeups.wake(execution.id)
         if not self.executions:
             self.idle.set()
 
-    def to_join(self, agent: Agent) -> RunningExecution | None:
+    def of_principal(self, principal_id: str) -> Collection[RunningExecution]:
+        """Return those that this principal asked for."""
+        return self._of_principal.get(principal_id, ())
+
+    def to_join(self, agent: Agent, principal: Principal) -> RunningExecution | None:
         """Return the execution to join, if that is the agent's way and there is one.
+
+        Only one's own: another's may have had another input, and is not to be seen by everybody.
 
         Raises:
             AgentBusy: It runs, and refuses overlap.
@@ -91,7 +103,14 @@ class Roster:
             return None
         if agent.overlap is Overlap.REFUSE:
             raise AgentBusy(f"agent {agent.id} is running already", agent_id=agent.id)
-        return next((one for one in self._of_agent[agent.id] if one.cause is None), None)
+        return next(
+            (
+                one
+                for one in self._of_agent[agent.id]
+                if one.cause is None and one.principal.id == principal.id
+            ),
+            None,
+        )
 
     async def decided(self, execution: RunningExecution) -> None:
         """Return once its acceptance is journaled, or has failed."""

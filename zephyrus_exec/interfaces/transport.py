@@ -4,23 +4,47 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from attrs import field, frozen
 
 from ..model import Principal
 
+BEARER_SUBPROTOCOL: Final = "zephyrus.auth.bearer."
+"""How the subprotocol begins that carries a token, for clients that cannot set headers."""
+_SECRET_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "cookie"})
+
 Frame: TypeAlias = str | bytes
 """One whole message: text, or binary."""
 
 
+def shown_target(target: str) -> str:
+    """Return a request target for logs: its query may hold what is nobody's business."""
+    path, question_mark, _ = target.partition("?")
+    return repr(f"{path}?…" if question_mark else path)
+
+
+def shown_headers(headers: Mapping[str, str]) -> str:
+    """Return request headers for logs, credentials left out."""
+    return repr({name: _shown_header(name, value) for name, value in headers.items()})
+
+
+def _shown_header(name: str, value: str) -> str:
+    if name == "sec-websocket-protocol":
+        return ", ".join(
+            f"{BEARER_SUBPROTOCOL}…" if entry.startswith(BEARER_SUBPROTOCOL) else entry
+            for entry in map(str.strip, value.split(","))
+        )
+    return "…" if name in _SECRET_HEADERS else value
+
+
 @frozen
 class Handshake:
-    """What is known of a peer before its first frame."""
+    """What is known of a peer before its first frame. `repr` shows no credential."""
 
-    path: str = "/"
+    path: str = field(default="/", repr=shown_target)
     """Request target as sent, query included."""
-    headers: Mapping[str, str] = field(factory=dict)
+    headers: Mapping[str, str] = field(factory=dict, repr=shown_headers)
     """Request headers, names in lower case; repeated ones joined by `, `."""
     peer: str = ""
     """Address of the peer for logs, for example `127.0.0.1:51342`."""
@@ -28,8 +52,10 @@ class Handshake:
     """Whether the channel is encrypted."""
     subprotocol: str | None = None
     """The subprotocol agreed on; null: none."""
+    local: bool = False
+    """Whether the peer certainly is a program of this machine, and no proxy."""
     principal: Principal | None = None
-    """On whose behalf the peer asks, where its host has found out; null: it has not."""
+    """On whose behalf the peer asks, where its host or listener has found out; null: not yet."""
 
 
 class Transport(ABC):

@@ -40,12 +40,22 @@ from .messages import (
 )
 from .wording import Language
 
+V1_SUBPROTOCOL: Final = "zephyrus.exec.v1.json"
+"""What a client may offer that speaks v1; one that offers nothing speaks v1, too.
+
+A browser that offers subprotocols, to carry a credential for one, fails where none is selected.
+"""
 MAX_PENDING: Final = 1024
 """How many unanswered frames a server connection holds by default."""
 MAX_UNKNOWN_BYTES: Final = 4 << 20
 """How long the unanswered messages that a host may know are together, in bytes or characters."""
 MAX_REPLY_BYTES: Final = 16 << 20
 """Longest reply a client accepts by default."""
+
+
+def select_subprotocol(offered: Sequence[str]) -> str | None:
+    """Return the one we speak among those a peer offers; null: it offers none of ours."""
+    return V1_SUBPROTOCOL if V1_SUBPROTOCOL in offered else None
 
 
 @frozen

@@ -11,9 +11,9 @@ from urllib.parse import quote
 from ..errors import TransportBroken, TransportError
 from ..interfaces.transport import Frame, Handshake, Transport
 from ..model import Principal
+from .endpoints import host_and_port
 from .farewell import Farewell
 from .inbox import Inbox
-from .server import host_and_port
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]

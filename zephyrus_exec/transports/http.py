@@ -9,6 +9,8 @@ from email.utils import formatdate
 
 from attrs import field, frozen
 
+from ..interfaces.transport import shown_headers, shown_target
+
 MAX_LINE_BYTES = 8190
 MAX_HEADERS = 100
 MAX_HEAD_BYTES = 32 * 1024
@@ -23,15 +25,15 @@ _TOKEN_START = re.compile(_TOKEN)
 
 @frozen
 class HttpRequest:
-    """A request for something else than a WebSocket, or for one."""
+    """A request for something else than a WebSocket, or for one. `repr` shows no credential."""
 
     method: str
     """As sent, for example `GET`."""
-    target: str
+    target: str = field(repr=shown_target)
     """Request target as sent, query included."""
     version: str = "1.1"
     """`1.0` or `1.1`."""
-    headers: Mapping[str, str] = field(factory=dict)
+    headers: Mapping[str, str] = field(factory=dict, repr=shown_headers)
     """Names in lower case; repeated ones joined by `, `."""
 
     @property

@@ -86,7 +86,7 @@ def memory_pair(
         max_frames: A sender waits while so many of its frames are unread, at least 1.
         max_bytes: A sender waits while so many bytes are unread, at least 1.
     """
-    shown = handshake or Handshake(peer="memory:")
+    shown = handshake or Handshake(peer="memory:", local=True)
     server = MemoryTransport(shown, max_frames=max_frames, max_bytes=max_bytes)
     client = MemoryTransport(shown, max_frames=max_frames, max_bytes=max_bytes)
     server.join(client)
@@ -154,7 +154,7 @@ class MemoryListener(Listener):
             raise TransportBroken(f"{self.address} takes no peers: start it first")
         select = self._select_subprotocol
         shown = evolve(
-            handshake or Handshake(peer=self.address),
+            handshake or Handshake(peer=self.address, local=True),
             subprotocol=select(subprotocols) if select is not None else None,
         )
         server, client = memory_pair(

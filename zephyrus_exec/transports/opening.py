@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TypeAlias, cast
 
 from attrs import frozen
@@ -39,8 +39,8 @@ class Reception:
 
     respond: Respond
     """Answers plain HTTP requests."""
-    upgrade: Callable[[HttpRequest, asyncio.Transport], Upgraded | Refused]
-    """Answers requests for a WebSocket."""
+    upgrade: Callable[[HttpRequest, asyncio.Transport], Awaitable[Upgraded | Refused]]
+    """Answers requests for a WebSocket; what it returns takes over at once."""
     has_room: Callable[[], bool]
     """Whether one more connection is affordable, were it only for a short answer."""
     openings: set[Opening]
@@ -61,7 +61,8 @@ class Opening(asyncio.Protocol):
         self._reader: RequestReader | None = RequestReader()
         self._socket: asyncio.Transport
         self._deadline: Timer
-        self._answering: asyncio.Task[HttpResponse] | None = None
+        self._answering: asyncio.Task[bytes] | None = None
+        """Ends with an HTTP answer; empty: the connection is a WebSocket's now."""
         self._peer_is_done = False
         self.gone = asyncio.Event()
         """Set when this is no opening any more."""
@@ -116,41 +117,44 @@ class Opening(asyncio.Protocol):
         ).strip("0"):
             self._finish(HttpResponse.of(400, "A request here has no body.").serialize())
         elif upgrade and request.method == "GET":
-            self._upgrade(request, rest)
+            self._socket.pause_reading()  # what comes meanwhile is for the WebSocket
+            self._answer(self._upgrade(request, rest))
         else:
-            self._respond(request)
+            self._answer(self._respond(request))
 
-    def _upgrade(self, request: HttpRequest, rest: bytes) -> None:
-        outcome = self._reception.upgrade(request, self._socket)
+    def _answer(self, work: Coroutine[None, None, bytes]) -> None:
+        self._answering = asyncio.create_task(work)
+        self._answering.add_done_callback(self._answered)
+
+    async def _upgrade(self, request: HttpRequest, rest: bytes) -> bytes:
+        outcome = await self._reception.upgrade(request, self._socket)
+        self._socket.resume_reading()
         if isinstance(outcome, Refused):
-            self._finish(outcome.answer)
-            return
+            return outcome.answer
         self._leave()
         self._socket.write(outcome.answer)
         self._socket.set_protocol(outcome.protocol)
         outcome.protocol.connection_made(self._socket)
         if rest:
             outcome.protocol.data_received(rest)
+        return b""
 
-    def _respond(self, request: HttpRequest) -> None:
-        self._answering = asyncio.create_task(self._ask(request))
-        head_only = request.method == "HEAD"
-        self._answering.add_done_callback(lambda done: self._answered(done, head_only))
-
-    async def _ask(self, request: HttpRequest) -> HttpResponse:
+    async def _respond(self, request: HttpRequest) -> bytes:
         response = self._reception.respond(request)
-        return response if isinstance(response, HttpResponse) else await response
+        if not isinstance(response, HttpResponse):
+            response = await response
+        return response.serialize(head_only=request.method == "HEAD")
 
-    def _answered(self, answering: asyncio.Task[HttpResponse], head_only: bool) -> None:
+    def _answered(self, answering: asyncio.Task[bytes]) -> None:
         if answering.cancelled():
             return
         error = answering.exception()
-        if error is None:
-            response = answering.result()
-        else:
+        if error is not None:
             self._reception.logger.error("answering an HTTP request failed", exc_info=error)
-            response = HttpResponse.of(500, "Something failed here; the server's log has more.")
-        self._finish(response.serialize(head_only=head_only))
+            failure = HttpResponse.of(500, "Something failed here; the server's log has more.")
+            self._finish(failure.serialize())
+        elif answering.result():
+            self._finish(answering.result())
 
     def _finish(self, answer: bytes) -> None:
         """Answer, then let the peer close: closing first could destroy the answer on its way.

@@ -10,7 +10,8 @@ import asyncio
 import codecs
 import logging
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 from websockets.client import ClientProtocol
@@ -36,12 +37,22 @@ from ..errors import (
 )
 from ..interfaces.transport import Accept, Frame, Handshake, Listener
 from .connection import ChannelLimits, Timers, WebSocketConnection, Wire
+from .endpoints import Endpoint, TcpEndpoint, UnixEndpoint, host_and_port
 from .farewell import Farewell
 from .http import HttpRequest, HttpResponse
 from .opening import Refused, Respond
-from .origin import loopback_or_none
+from .origin import AllowOrigin, loopback_or_none
 from .peers import SelectSubprotocol
-from .server import Negotiated, Server, ServerRules, host_and_port, peer_name
+from .proxies import TrustedProxies
+from .server import (
+    Admission,
+    Authenticate,
+    CheckReach,
+    Negotiated,
+    Server,
+    ServerRules,
+    peer_name,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -154,11 +165,13 @@ def _not_found(request: HttpRequest) -> HttpResponse:
 
 
 class WebSocketListener(Listener):
-    """Takes WebSockets on a TCP port, and answers plain HTTP requests there.
+    """Takes WebSockets on a TCP port or a Unix socket, and answers plain HTTP requests there.
 
     Args:
         host: A host name, an address, several of them, or "" or null for every address.
         port: TCP port, 0 to 65535; 0: a free one, the same on every address.
+        unix: Path of a Unix socket to listen on instead; one that nobody listens on is replaced.
+        unix_mode: Its permissions.
         limits: What one connection may cost, and its keepalive.
         max_connections: WebSockets at once, at least 1; further ones get HTTP 503.
         open_timeout: Seconds a peer gets for its request, and `respond` for its answer.
@@ -169,6 +182,14 @@ class WebSocketListener(Listener):
             function. Null: every answer is 404.
         allow_origin: Given the Origin header (null: there is none), tells whether that page may
             connect; others get HTTP 403.
+        allowed_hosts: What this machine is called besides `localhost`, its loopback addresses and
+            `host`. Where only this machine can come, a Host header that names another gets HTTP
+            403; elsewhere it is not looked at.
+        proxies: Whose word counts for where a request comes from; null: nobody's.
+        authenticate: Finds out who a peer is; where it raises `Unauthenticated`, the peer gets HTTP
+            401. Null: nobody is asked.
+        check_reach: Called with the numeric hosts bound before anybody is let in; what it raises
+            ends the start. Null: every address will do.
         ssl_context: For TLS; null: none.
         timers: Time; null: the running loop.
     """
@@ -178,18 +199,24 @@ class WebSocketListener(Listener):
         host: str | Sequence[str] | None = "localhost",
         port: int = 8765,
         *,
+        unix: str | Path | None = None,
+        unix_mode: int = 0o600,
         limits: ChannelLimits | None = None,
         max_connections: int = 10_000,
         open_timeout: float = 10.0,
         deflate: bool = False,
         select_subprotocol: SelectSubprotocol | None = None,
         respond: Respond | None = None,
-        allow_origin: Callable[[str | None], bool] = loopback_or_none,
+        allow_origin: AllowOrigin = loopback_or_none,
+        allowed_hosts: Iterable[str] = (),
+        proxies: TrustedProxies | None = None,
+        authenticate: Authenticate | None = None,
+        check_reach: CheckReach | None = None,
         ssl_context: ssl.SSLContext | None = None,
         timers: Timers | None = None,
     ) -> None:
-        self._host = host
-        self._port = port
+        tcp = TcpEndpoint(host, port)
+        self._endpoint: Endpoint = tcp if unix is None else UnixEndpoint(Path(unix), unix_mode)
         self._limits = limits or ChannelLimits()
         self._extensions = [_server_deflate()] if deflate else None
         self._select_subprotocol = select_subprotocol
@@ -199,7 +226,13 @@ class WebSocketListener(Listener):
             ServerRules(
                 negotiate=self._negotiate,
                 respond=respond or _not_found,
-                allow_origin=allow_origin,
+                admission=Admission(
+                    allow_origin=allow_origin,
+                    allowed_hosts=tcp.names | {name.lower() for name in allowed_hosts},
+                    proxies=proxies or TrustedProxies(),
+                    authenticate=authenticate,
+                    check_reach=check_reach,
+                ),
                 limits=self._limits,
                 max_connections=max_connections,
                 open_timeout=open_timeout,
@@ -211,13 +244,16 @@ class WebSocketListener(Listener):
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """URLs such as `ws://127.0.0.1:8765`, one per address bound; none before `start`."""
+        """URLs such as `ws://127.0.0.1:8765`, one per address bound, or `unix:PATH`.
+
+        None before `start`.
+        """
         return self._addresses
 
     async def start(self, accept: Accept) -> None:
         """Take peers from now on; see `Listener.start`."""
-        bound = await self._server.start(self._host, self._port, accept)
-        self._addresses = tuple(f"{self._scheme}://{host_and_port(*address)}" for address in bound)
+        sockets = await self._server.start(self._endpoint, accept)
+        self._addresses = self._endpoint.urls(sockets, self._scheme)
 
     async def stop_accepting(self) -> None:
         """Close the port; those that are here stay."""

@@ -110,7 +110,7 @@ async def test_a_runner_sees_what_it_runs_for(enter: Enter) -> None:
     world = World(runner_agent("look", contract_id="c"))
     engine = await enter(world.engine(runners={"look": look}))
     execution_id = await engine.submit("look", principal=Principal("bob"), input=3)
-    await engine.result(execution_id)
+    await engine.result(execution_id, principal=Principal("bob"))
     assert seen["execution_id"] == execution_id
     assert (seen["agent"].id, seen["contract"].id) == ("look", "c")
     assert (seen["principal"].id, seen["input"]) == ("bob", 3)
@@ -640,14 +640,15 @@ async def test_the_cycle_runner_may_be_replaced(enter: Enter) -> None:
 async def test_an_execution_can_be_looked_up_at_every_stage(enter: Enter) -> None:
     world = World(runner_agent("forever"))
     engine = await enter(world.engine())
-    execution_id = await engine.submit("forever", principal=Principal("alice"))
-    before = await engine.get_execution(execution_id)
+    alice = Principal("alice")
+    execution_id = await engine.submit("forever", principal=alice)
+    before = await engine.get_execution(execution_id, principal=alice)
     assert (before.agent_id, before.principal, before.status) == ("forever", "alice", "running")
     assert (before.created_at, before.ended_at, before.outcome) == (world.clock.now(), None, None)
     await world.clock.advance(3)
-    await engine.cancel(execution_id, reason="enough")
-    await engine.result(execution_id)
-    after = await engine.get_execution(execution_id)
+    await engine.cancel(execution_id, principal=alice, reason="enough")
+    await engine.result(execution_id, principal=alice)
+    after = await engine.get_execution(execution_id, principal=alice)
     assert (after.status, after.outcome) == ("completed", Outcome.CANCELLED)
     assert after.ended_at == before.created_at + 3
     assert after.error == {

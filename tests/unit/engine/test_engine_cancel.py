@@ -10,7 +10,7 @@ import pytest
 
 from zephyrus_exec.interfaces.planner import Plan
 from zephyrus_exec.interfaces.runner import RunContext
-from zephyrus_exec.model import Json, Principal
+from zephyrus_exec.model import OPERATOR, Json
 
 from .conftest import Enter
 from .world import World, chain_agent, is_empty, plan, runner_agent, settle
@@ -21,14 +21,14 @@ async def test_a_request_to_end_is_journaled_with_who_asked_and_why(enter: Enter
     engine = await enter(world.engine())
     execution_id = await engine.submit("forever")
     await settle()
-    asked = await engine.cancel(execution_id, principal=Principal("bob"), reason="enough")
+    asked = await engine.cancel(execution_id, principal=OPERATOR, reason="enough")
     body = await engine.result(execution_id)
     assert asked == "requested"
     assert body["outcome"] == "cancelled"
     requested = (await world.events(execution_id))[2]
     assert (requested.kind, requested.data) == (
         "cancel_requested",
-        {"principal": "bob", "reason": "enough"},
+        {"principal": "operator", "reason": "enough"},
     )
 
 

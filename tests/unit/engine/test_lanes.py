@@ -10,6 +10,7 @@ from attrs import evolve
 from tests.stateful.effects_world import told
 from zephyrus_exec.engine.lanes import Lanes, Verdict
 from zephyrus_exec.engine.offers import Offers
+from zephyrus_exec.engine.owner_rule import OwnerRule
 from zephyrus_exec.engine.records import SETTLED, EffectState, Lane, LaneStatus, Purpose
 from zephyrus_exec.errors import (
     ChainNotConfigured,
@@ -313,6 +314,7 @@ async def test_a_cancel_that_nobody_here_can_sign_is_refused(case: Case) -> None
         {1337: case.chain},
         offers=Offers(case.world.inner, case.clock),
         reconciler=case.process.reconciler,
+        authorizer=OwnerRule(),
     )
     with pytest.raises(OperationRefused, match="no_signer"):
         await lanes.cancel((await lane_of(case)).key, 0, principal=WHO, reason="")

@@ -16,9 +16,12 @@ def _opening(socket: FakeSocket) -> tuple[Opening, Reception]:
     async def respond(request: HttpRequest) -> HttpResponse:
         return HttpResponse(200)
 
+    async def upgrade(request: HttpRequest, socket: object) -> Refused:
+        return Refused(b"no")
+
     reception = Reception(
         respond=respond,
-        upgrade=lambda request, socket: Refused(b"no"),
+        upgrade=upgrade,
         has_room=lambda: True,
         openings=set(),
         open_timeout=10,
