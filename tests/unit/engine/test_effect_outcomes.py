@@ -538,6 +538,20 @@ async def test_stuck_for_long_enough_it_is_cancelled_where_that_is_configured() 
     await case.world.close()
 
 
+async def test_a_cancel_that_waits_is_offered_more_for_above_the_cap_of_calls() -> None:
+    case = await started(FeePolicy(stuck_after=60.0, max_fee_wei=3 * GWEI))
+    await case.submit()
+    case.ledger.base_fee_wei = 4 * GWEI
+    case.chain.lose_request = 99
+    await case.blocks(8)
+    case.ledger.base_fee_wei = 20 * GWEI
+    await case.blocks(4)
+    attempts = (await case.effect()).attempts
+    assert [one.purpose for one in attempts[-2:]] == [Purpose.CANCEL] * 2
+    assert attempts[-1].max_fee_wei == 41 * GWEI
+    await case.world.close()
+
+
 async def test_the_call_may_come_before_its_cancel_and_then_it_happened() -> None:
     case = await started(FeePolicy(stuck_after=60.0, max_fee_wei=3 * GWEI))
     task = await case.submit()
