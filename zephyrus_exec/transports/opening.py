@@ -97,7 +97,7 @@ class Opening(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Keep the connection for an answer still to come; else let it be closed."""
         self._peer_is_done = True
-        return self._answering is not None and not self._answering.done()
+        return self._answering is not None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave."""
@@ -142,6 +142,7 @@ class Opening(asyncio.Protocol):
         return response if isinstance(response, HttpResponse) else await response
 
     def _answered(self, answering: asyncio.Task[HttpResponse], head_only: bool) -> None:
+        self._answering = None
         if answering.cancelled():
             return
         error = answering.exception()
