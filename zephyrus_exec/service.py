@@ -18,6 +18,9 @@ from .transports.http import HttpRequest, HttpResponse
 
 _log = logging.getLogger(__name__)
 
+_SHORTEST_FAREWELL = 0.5
+"""Seconds that a peer gets at least to answer our close, however little a stop may take."""
+
 
 class Service:
     """One engine and everybody who talks to it.
@@ -184,7 +187,10 @@ async def serve(
         await engine.start()
     try:
         if listener is None:
-            listener = _websocket(service, host, port, max_message_bytes, max_connections)
+            farewell = max(_SHORTEST_FAREWELL, drain_timeout / 4)
+            listener = _websocket(
+                service, host, port, max_message_bytes, max_connections, close_timeout=farewell
+            )
         await service.listen(listener if isinstance(listener, Listener) else listener(service))
         try:
             yield service
@@ -213,6 +219,8 @@ def _websocket(
     port: int,
     max_message_bytes: int,
     max_connections: int,
+    *,
+    close_timeout: float,
 ) -> Listener:
     from .transports.connection import ChannelLimits
     from .transports.websocket import WebSocketListener
@@ -220,7 +228,7 @@ def _websocket(
     return WebSocketListener(
         host,
         port,
-        limits=ChannelLimits(max_message_bytes=max_message_bytes),
+        limits=ChannelLimits(max_message_bytes=max_message_bytes, close_timeout=close_timeout),
         max_connections=max_connections,
         respond=service.respond,
     )
