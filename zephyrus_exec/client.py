@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from .interfaces.transport import Transport
-from .protocol.connection import V1Client
+from .protocol.connection import MAX_REPLY_BYTES, V1Client
 from .protocol.messages import Reply, Started
 
 
@@ -54,9 +54,11 @@ async def connect(url: str) -> AsyncIterator[Client]:
         ConfigurationError: The URL is none.
         TransportError: There is no server, or it does not take us.
     """
+    from .transports.connection import ChannelLimits
     from .transports.websocket import connect_websocket
 
-    transport = await connect_websocket(url)
+    limits = ChannelLimits(max_message_bytes=MAX_REPLY_BYTES)
+    transport = await connect_websocket(url, limits=limits)
     try:
         yield Client(transport)
     finally:

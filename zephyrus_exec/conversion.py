@@ -30,6 +30,8 @@ _Hook: TypeAlias = Callable[[object, Any], Any]
 
 MAX_DEPTH: Final = 64
 """How deep a free JSON value inside a structured one may nest."""
+LARGEST_INTEGER: Final = 10**4300 - 1
+"""The largest integer that Python reads from text, and writes as text, by default."""
 
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,80}(\.[0-9]{1,80})?")
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
@@ -307,7 +309,11 @@ def _hint(word: str, known: Collection[str]) -> str:
 
 def _json(value: object, _: object = None, depth: int = 0) -> Json:
     """Return a copy in plain lists and dicts, so that nobody can change it from outside."""
-    if value is None or isinstance(value, bool | int):
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        if abs(value) > LARGEST_INTEGER:
+            raise _Refusal("has more digits than can be written", "write it as a string")
         return value
     if isinstance(value, str):
         _well_formed(value)

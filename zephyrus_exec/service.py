@@ -25,6 +25,9 @@ from .transports.proxies import TrustedProxies
 
 _log = logging.getLogger(__name__)
 
+_SHORTEST_FAREWELL = 0.5
+"""Seconds that a peer gets at least to answer our close, however little a stop may take."""
+
 
 class Service:
     """One engine and everybody who talks to it.
@@ -278,7 +281,10 @@ async def serve(
             port,
             unix=unix,
             unix_mode=unix_mode,
-            limits=ChannelLimits(max_message_bytes=max_message_bytes),
+            limits=ChannelLimits(
+                max_message_bytes=max_message_bytes,
+                close_timeout=max(_SHORTEST_FAREWELL, drain_timeout / 4),
+            ),
             max_connections=max_connections,
             select_subprotocol=select_subprotocol,
             respond=service.respond,

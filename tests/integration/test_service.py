@@ -7,14 +7,15 @@ import json
 import logging
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
 from attrs import frozen
 
-from zephyrus_exec import ExecutionEngine, Outcome, Principal, Service, serve
+from zephyrus_exec import ExecutionEngine, Json, Outcome, Principal, RunContext, Service, serve
 from zephyrus_exec.client import connect
+from zephyrus_exec.conversion import MAX_DEPTH
 from zephyrus_exec.engine.records import Lane, LaneStatus
 from zephyrus_exec.errors import (
     ChainUnavailable,
@@ -32,6 +33,7 @@ from zephyrus_exec.testing.transports import end_of, soon
 from zephyrus_exec.transports.memory import MemoryListener, memory_pair
 
 from .peers import Held, Peer, engine_of, execute, failed, noop, nothing_done, started
+from .raw_websocket import HANDSHAKE, request
 
 LOOPBACK: dict[str, Any] = {"host": "127.0.0.1", "port": 0}
 DRAINING = "El servidor se está deteniendo: no se ejecutó nada; inténtelo más tarde"
@@ -121,6 +123,20 @@ async def test_leaving_ends_what_does_not_end_in_time_and_every_client_is_told()
     assert last == Failed(
         "held", "Ejecución interrumpida: el servidor que la llevaba se detuvo antes de terminarla"
     )
+
+
+async def test_leaving_does_not_wait_long_for_a_peer_that_answers_no_farewell() -> None:
+    loop = asyncio.get_running_loop()
+    async with serve(engine_of({}), drain_timeout=0.1, **LOOPBACK) as service:
+        host, _, port = service.addresses[0].removeprefix("ws://").rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(request(HANDSHAKE))
+        await soon(reader.readuntil(b"\r\n\r\n"))
+        asked = loop.time()
+    assert loop.time() - asked < 3  # without a bound of its own: 10
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
 
 
 async def test_leaving_waits_for_what_ends_in_time() -> None:
@@ -412,6 +428,21 @@ async def test_a_client_is_told_that_its_request_was_refused() -> None:
         assert [reply async for reply in client.execute("a" * 257)] == [
             Rejected("Se requiere agent_id para la ejecución")
         ]
+
+
+@pytest.mark.parametrize("size", [(2 << 20, 0), (1, MAX_DEPTH)], ids=["long", "deep"])
+async def test_a_client_takes_the_largest_results(size: tuple[int, int]) -> None:
+    length, depth = size
+
+    async def run(context: RunContext) -> Json:
+        value: Json = "x" * length
+        for _ in range(depth):
+            value = [value]
+        return value
+
+    async with serve(engine_of({"large": run}), **LOOPBACK) as service:
+        last = (await ask(service.addresses[0], "large"))[-1]
+    assert isinstance(last, Completed)
 
 
 async def test_a_client_notices_a_server_that_speaks_something_else() -> None:

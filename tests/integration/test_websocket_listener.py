@@ -135,6 +135,16 @@ async def test_a_client_that_closes_its_direction_still_gets_an_answer() -> None
         assert (await soon(peer.reader.read())).endswith(b"\r\n\r\nlate")
 
 
+async def test_a_client_that_closes_its_direction_with_its_request_gets_an_answer() -> None:
+    async with (
+        serving(WebSocketListener("127.0.0.1", 0, respond=_respond)) as listener,
+        dial(listener) as peer,
+    ):
+        peer.writer.write(request(HOST, target="/health"))
+        peer.writer.write_eof()
+        assert (await soon(peer.reader.read())).endswith(b"\r\n\r\n/health")
+
+
 async def test_an_answer_nobody_waits_for_is_given_up() -> None:
     given_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     asked = asyncio.Event()

@@ -12,7 +12,15 @@ import pytest
 from attrs import frozen
 
 from zephyrus_exec import conversion
-from zephyrus_exec.conversion import MAX_DEPTH, as_json, dumps, quote, structure, unstructure
+from zephyrus_exec.conversion import (
+    LARGEST_INTEGER,
+    MAX_DEPTH,
+    as_json,
+    dumps,
+    quote,
+    structure,
+    unstructure,
+)
 from zephyrus_exec.errors import InvalidValue
 from zephyrus_exec.model import (
     Action,
@@ -313,6 +321,13 @@ def test_the_deepest_allowed_value_is_taken() -> None:
 def test_what_could_not_be_read_back_is_no_json(value: object) -> None:
     with pytest.raises(InvalidValue):
         as_json(value)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_an_integer_that_cannot_be_written_is_no_json(sign: int) -> None:
+    assert dumps(as_json(sign * LARGEST_INTEGER))
+    with pytest.raises(InvalidValue, match="write it as a string"):
+        as_json(sign * (LARGEST_INTEGER + 1))
 
 
 def test_an_object_is_asked_for_where_only_an_object_will_do() -> None:

@@ -28,9 +28,10 @@ _API = "DB_API_URL"
 async def import_command(options: argparse.Namespace) -> int:
     """Import, and print what became of each row; 1: something was refused."""
     logging.getLogger("zephyrus_exec.repositories").addHandler(logging.NullHandler())
+    path = _target_path(options)  # first: nothing is read in vain where it is wrong
     tables = await _read(options)
     reading = await asyncio.to_thread(read_tables, tables, chain_id=options.chain_id)
-    async with _target(_target_path(options), dry_run=options.dry_run) as target:
+    async with _target(path, dry_run=options.dry_run) as target:
         report = await import_into(target, reading, dry_run=options.dry_run)
     _print(report, json=options.json)
     counts = report.counts

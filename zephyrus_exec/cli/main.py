@@ -29,10 +29,10 @@ from . import (
 )
 from .logs import logging_restored
 from .output import note
+from .usage import EXIT_USAGE, Parser
 
 EXIT_OK = 0
 EXIT_FAILED = 1
-EXIT_USAGE = 2
 
 Command: TypeAlias = Callable[[argparse.Namespace], Awaitable[int]]
 
@@ -73,7 +73,7 @@ async def _run(command: Command, options: argparse.Namespace) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of every command; the documentation is checked against it."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="zephyrus-exec", description="Run agents somewhere else and watch every step."
     )
     parser.add_argument("--version", action="version", version=f"zephyrus-exec {__version__}")
@@ -91,7 +91,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+_Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 
 
 def _add_serve(commands: _Commands) -> None:

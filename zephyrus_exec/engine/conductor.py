@@ -123,7 +123,9 @@ class Conductor:
             return execution.cause or _unasked_end(execution)
         except ZephyrusError as error:
             return Ending(Outcome.FAILED, error)
-        except Exception:  # noqa: BLE001 - an agent's code may raise anything; it must not end the engine
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException:  # noqa: BLE001 - an agent's code may raise anything; it must not end the engine
             incident = self._new_id()
             _log.exception(
                 "execution %s failed, incident %s",

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 
+from ..conversion import LARGEST_INTEGER
 from ..errors import ZephyrusError
 from ..model import ActionResult, Json, JsonObject
 
 
 def error_object(error: ZephyrusError) -> dict[str, Json]:
     """Return `{code, message, details}`, which is JSON whatever an agent put into its error."""
-    details = {str(name): _scalar(value) for name, value in error.details.items()}
-    return {"code": error.code, "message": _text(error.message), "details": details}
+    details = {_text(name): _scalar(value) for name, value in error.details.items()}
+    return {"code": _text(error.code), "message": _text(error.message), "details": details}
 
 
 def _scalar(value: object) -> Json:
-    if value is None or isinstance(value, (bool, int)):
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int) and abs(value) <= LARGEST_INTEGER:
         return value
     if isinstance(value, float) and math.isfinite(value):
         return value
@@ -23,7 +26,11 @@ def _scalar(value: object) -> Json:
 
 
 def _text(value: object) -> str:
-    return str(value).encode(errors="backslashreplace").decode()
+    try:
+        text = str(value)
+    except Exception:  # noqa: BLE001 - what an agent put there may do anything when it is asked
+        text = f"<{type(value).__name__}>"
+    return text.encode(errors="backslashreplace").decode()
 
 
 def error_from(data: JsonObject) -> ZephyrusError:

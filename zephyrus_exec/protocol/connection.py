@@ -51,6 +51,9 @@ MAX_UNKNOWN_BYTES: Final = 4 << 20
 """How long the unanswered messages that a host may know are together, in bytes or characters."""
 MAX_REPLY_BYTES: Final = 16 << 20
 """Longest reply a client accepts by default."""
+MAX_REPLY_DEPTH: Final = MAX_DEPTH + 4
+"""Deepest reply a client accepts by default: a result nests as deep as a request may, and stands
+four levels deep in its reply."""
 
 
 def select_subprotocol(offered: Sequence[str]) -> str | None:
@@ -248,7 +251,7 @@ class V1Client:
     """The client's side of one connection. Replies belong to requests by order alone."""
 
     def __init__(
-        self, *, max_message_bytes: int = MAX_REPLY_BYTES, max_depth: int = MAX_DEPTH
+        self, *, max_message_bytes: int = MAX_REPLY_BYTES, max_depth: int = MAX_REPLY_DEPTH
     ) -> None:
         """Begin with no request open.
 

@@ -98,7 +98,7 @@ class Opening(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Keep the connection for an answer still to come; else let it be closed."""
         self._peer_is_done = True
-        return self._answering is not None and not self._answering.done()
+        return self._answering is not None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave."""
@@ -146,6 +146,7 @@ class Opening(asyncio.Protocol):
         return response.serialize(head_only=request.method == "HEAD")
 
     def _answered(self, answering: asyncio.Task[bytes]) -> None:
+        self._answering = None
         if answering.cancelled():
             return
         error = answering.exception()

@@ -191,6 +191,24 @@ async def test_a_runner_that_raises_fails_under_an_incident_that_the_log_has(
     assert "secret detail" in caplog.text
 
 
+class _Odd(BaseException):
+    """What pytest's own failures are, for example."""
+
+
+@pytest.mark.parametrize("error", [_Odd, SystemExit])
+async def test_a_runner_that_raises_what_is_no_exception_fails_too(
+    enter: Enter, error: type[BaseException]
+) -> None:
+    async def broken(_context: RunContext) -> None:
+        raise error
+
+    world = World(runner_agent("broken"))
+    engine = await enter(world.engine(runners={"broken": broken}))
+    body: Any = await engine.result(await engine.submit("broken"))
+    assert (body["outcome"], body["error"]["code"]) == ("failed", "runner_failed")
+    assert is_empty(engine)
+
+
 async def test_an_error_of_ours_is_told_with_its_own_code(enter: Enter) -> None:
     async def refuse(_context: RunContext) -> None:
         details: dict[str, Any] = {"amount": object}

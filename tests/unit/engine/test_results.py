@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -40,6 +40,13 @@ def test_what_nobody_knows_comes_back_as_the_root_of_all_errors(data: dict[str, 
     assert type(error_from(data)) is ZephyrusError
 
 
+class Mute:
+    """Cannot say what it is."""
+
+    def __str__(self) -> str:
+        raise ValueError("not telling")
+
+
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
@@ -51,6 +58,8 @@ def test_what_nobody_knows_comes_back_as_the_root_of_all_errors(data: dict[str, 
         (Decimal("0.1"), "0.1"),
         ([1], "[1]"),
         ("\ud800", "\\ud800"),
+        pytest.param(10**5000, "<int>", id="huge"),
+        (Mute(), "<Mute>"),
     ],
 )
 def test_whatever_an_agent_puts_into_its_error_can_be_journaled(value: Any, shown: Any) -> None:
@@ -58,6 +67,13 @@ def test_whatever_an_agent_puts_into_its_error_can_be_journaled(value: Any, show
     assert data["details"] == {"value": shown}
     assert data["message"] == "lone \\udfff"
     dumps(data)
+
+
+def test_a_code_that_is_no_text_can_be_journaled() -> None:
+    class Odd(ZephyrusError):
+        code: ClassVar[Any] = "\ud800"
+
+    assert error_object(Odd("no"))["code"] == "\\ud800"
 
 
 def test_a_result_says_only_what_there_is_to_say() -> None:
