@@ -265,7 +265,8 @@ def _origins() -> list[Case]:
     everywhere = {
         "http://localhost:3000": True, "https://127.0.0.1": True, "http://[::1]:5173": True,
         "https://example.org": False, "https://evil.test": False,
-        "http://localhost.evil.test": False, "file://": False, "": False, "HTTPS://APP.EXAMPLE.ORG": False,
+        "http://localhost.evil.test": False, "file://": False, "": False,
+        "HTTPS://APP.EXAMPLE.ORG": False,
     }  # fmt: skip
     pages = {
         "https://app.example.org": True, "https://a.b.example.org": True, "null": True,
