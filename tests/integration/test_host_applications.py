@@ -54,7 +54,7 @@ async def test_the_fastapi_example_serves_http_and_websockets_on_one_port(tmp_pa
             assert (await reply.json())["outcome"] == "succeeded"
 
         # over a WebSocket: the same agent, and a message of the host's own
-        socket = await socket_to(host.url, "/ws/", cookie="session=bob-secret")
+        socket = await socket_to(host.url, "/ws/", {"cookie": "session=bob-secret"})
         await socket.send(['{"type":"whoami"}'])
         assert json.loads((await socket.receive())[0])["user"] == "bob"
         replies = [reply async for reply in Client(socket).execute("restock")]
@@ -76,7 +76,7 @@ async def test_the_fastapi_example_serves_http_and_websockets_on_one_port(tmp_pa
             )
         for header in ({}, {"authorization": "Bearer wrong"}, {**ANA, "origin": "https://evil"}):
             with pytest.raises(TransportRefused) as refused:
-                await socket_to(host.url, "/ws/", **header)
+                await socket_to(host.url, "/ws/", header)
             assert refused.value.details["http_status"] == 403
     ended_well(host)
 
@@ -91,12 +91,12 @@ async def test_the_starlette_example_lets_its_middleware_decide() -> None:
         async with http.post("/reports", headers=ANA) as reply:
             (counted,) = (await reply.json())["results"]
             assert counted["result"] == 42
-        socket = await socket_to(host.url, "/ws/agent/7", **ANA)
+        socket = await socket_to(host.url, "/ws/agent/7", ANA)
         replies = [reply async for reply in Client(socket).execute("report")]
         assert isinstance(replies[-1], Completed)
         await socket.aclose()
         with pytest.raises(TransportRefused):
-            await socket_to(host.url, "/ws/agent/7")
+            await socket_to(host.url, "/ws/agent/7", {})
 
         # the operator sees both executions, in one order
         async with http.get("/journal", headers=ANA) as reply:

@@ -6,11 +6,15 @@ import asyncio
 import json
 import os
 import signal
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
+from tests.deploy.nginx import nginx, trusting
 from zephyrus_exec import Execution, Outcome, SqliteStore
 from zephyrus_exec.client import Client
 from zephyrus_exec.engine.listing import list_executions, read_all
@@ -23,6 +27,7 @@ from .uvicorn_process import sent_events, soon_socket_to, uvicorn_of
 
 ANA = {"Authorization": "Bearer ana-secret"}
 ORDERS = 3
+Connect: TypeAlias = Callable[[], Awaitable[WebSocketConnection]]
 
 pytestmark = [
     pytest.mark.slow,
@@ -37,12 +42,14 @@ async def _worker(socket: WebSocketConnection) -> int:
     return int(json.loads(answer)["worker"])
 
 
-async def _one_socket_per_worker(stack: AsyncExitStack, url: str) -> dict[int, WebSocketConnection]:
+async def _one_socket_per_worker(
+    stack: AsyncExitStack, connect: Connect
+) -> dict[int, WebSocketConnection]:
     """Connect until two different workers have answered."""
     found: dict[int, WebSocketConnection] = {}
     async with asyncio.timeout(PATIENCE):
         while len(found) < 2:
-            socket = await soon_socket_to(url, "/ws/", **ANA)
+            socket = await connect()
             stack.push_async_callback(socket.aclose)
             found.setdefault(await _worker(socket), socket)
     return found
@@ -76,14 +83,26 @@ async def _finished(store: SqliteStore, execution_id: str) -> int:
     return kinds.count("action_finished")
 
 
-async def test_what_a_killed_worker_left_is_completed_once_by_another(tmp_path: Path) -> None:
+async def _front(stack: AsyncExitStack, url: str, folder: Path, *, behind_nginx: bool) -> Connect:
+    """Return how clients connect."""
+    if not behind_nginx:
+        return partial(soon_socket_to, url, "/ws/", ANA)
+    front = await stack.enter_async_context(nginx(folder, url.removeprefix("http://")))
+    return partial(soon_socket_to, front, "/ws/agent/restock", ANA, tls=trusting())
+
+
+@pytest.mark.parametrize("behind_nginx", [False, True], ids=["alone", "behind nginx"])
+async def test_what_a_killed_worker_left_is_completed_once_by_another(
+    tmp_path: Path, behind_nginx: bool
+) -> None:
     journal = tmp_path / "shop.db"
     settings = {"SHOP_JOURNAL": str(journal), "SHOP_LEASE": "1", "SHOP_PACE": "0.7"}
     async with (
         uvicorn_of("fastapi_app:app", "--workers", "2", **settings) as (host, http),
         AsyncExitStack() as stack,
     ):
-        sockets = await _one_socket_per_worker(stack, host.url)
+        connect = await _front(stack, host.url, tmp_path, behind_nginx=behind_nginx)
+        sockets = await _one_socket_per_worker(stack, connect)
         store = await SqliteStore.open(journal)
         stack.push_async_callback(store.aclose)
         asking = {pid: asyncio.create_task(_replies(one)) for pid, one in sockets.items()}
@@ -116,7 +135,7 @@ async def test_what_a_killed_worker_left_is_completed_once_by_another(tmp_path: 
         taken = [[event["event"] for event in events].count("taken_over") for events in histories]
         assert sorted(taken) == [0, 1]
 
-        again = await soon_socket_to(host.url, "/ws/", **ANA)
+        again = await connect()
         stack.push_async_callback(again.aclose)
         assert await _worker(again) != victim
         assert isinstance((await _replies(again))[-1], Completed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -50,19 +51,22 @@ async def _answers(client: aiohttp.ClientSession) -> None:
                 await asyncio.sleep(0.05)
 
 
-async def socket_to(url: str, path: str, **headers: str) -> WebSocketConnection:
+async def socket_to(
+    url: str, path: str, headers: Mapping[str, str], *, tls: ssl.SSLContext | None = None
+) -> WebSocketConnection:
     """Return a WebSocket to a path of the host."""
     address = url.replace("http://", "ws://") + path
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return await connect_websocket(address, headers=named)
+    return await connect_websocket(address, headers=headers, ssl_context=tls)
 
 
-async def soon_socket_to(url: str, path: str, **headers: str) -> WebSocketConnection:
+async def soon_socket_to(
+    url: str, path: str, headers: Mapping[str, str], *, tls: ssl.SSLContext | None = None
+) -> WebSocketConnection:
     """Return a WebSocket as a client gets one that tries again, and again."""
     async with asyncio.timeout(PATIENCE):
         while True:
             try:
-                return await socket_to(url, path, **headers)
+                return await socket_to(url, path, headers, tls=tls)
             except TransportError:
                 await asyncio.sleep(0.05)
 

@@ -275,7 +275,9 @@ class LaneWatch:
 
     def _may_say_more(self, one: Tracked, seen: Lookup, now: float) -> bool:
         used = one.effect.nonce < seen.nonce
-        return used and one.ripe_at <= seen.block.number and one.again_at <= now
+        # Further away than its depth it was never: that head was not of this chain.
+        ripens = 0 < one.ripe_at - seen.block.number < one.effect.confirmations
+        return used and not ripens and one.again_at <= now
 
     # --- deciding
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 from attrs import evolve
@@ -21,7 +21,7 @@ from zephyrus_exec.errors import (
     LaneHalted,
     TransactionRejected,
 )
-from zephyrus_exec.interfaces.chain import Account, Fees
+from zephyrus_exec.interfaces.chain import Account, Fees, Lookup
 from zephyrus_exec.interfaces.store import Delete
 from zephyrus_exec.testing.chain import GWEI
 from zephyrus_exec.testing.clock import settle
@@ -169,6 +169,24 @@ async def test_an_endpoint_that_is_behind_decides_nothing(case: Case) -> None:
     case.ledger._blocks = before
     await case.clock.advance(31)
     assert await case.kinds() == ["mined"]
+
+
+async def test_a_head_that_was_never_reached_keeps_nobody_from_looking_again(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node answered once as if it were another chain's, far ahead, with all nonces used."""
+    tasks = [await case.submit() for _ in range(6)]
+    honest = case.chain.lookup
+
+    async def far_ahead(hashes: Sequence[str], *, sender: str) -> Lookup:
+        seen = await honest((), sender=sender)
+        return evolve(seen, block=evolve(seen.block, number=10**9), nonce=6)
+
+    monkeypatch.setattr(case.chain, "lookup", far_ahead)
+    await case.blocks(1)
+    monkeypatch.setattr(case.chain, "lookup", honest)
+    await case.blocks(4)
+    assert [done(task).state for task in tasks] == [EffectState.MINED_OK] * 6
 
 
 async def test_a_dropped_transaction_is_sent_again_byte_for_byte(case: Case) -> None:
@@ -517,6 +535,20 @@ async def test_stuck_for_long_enough_it_is_cancelled_where_that_is_configured() 
     assert effect.transaction_hash != effect.call_hash
     assert case.world.happened("x1:1:1") == 0
     await case.world.check()
+    await case.world.close()
+
+
+async def test_a_cancel_that_waits_is_offered_more_for_above_the_cap_of_calls() -> None:
+    case = await started(FeePolicy(stuck_after=60.0, max_fee_wei=3 * GWEI))
+    await case.submit()
+    case.ledger.base_fee_wei = 4 * GWEI
+    case.chain.lose_request = 99
+    await case.blocks(8)
+    case.ledger.base_fee_wei = 20 * GWEI
+    await case.blocks(4)
+    attempts = (await case.effect()).attempts
+    assert [one.purpose for one in attempts[-2:]] == [Purpose.CANCEL] * 2
+    assert attempts[-1].max_fee_wei == 41 * GWEI
     await case.world.close()
 
 
