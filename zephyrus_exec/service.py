@@ -63,11 +63,6 @@ class Service:
         self._no_session.set()
 
     @property
-    def authenticator(self) -> Authenticator | None:
-        """Finds out who peers are; null: nobody asks."""
-        return self._authenticator
-
-    @property
     def addresses(self) -> tuple[str, ...]:
         """Where clients reach it, as URLs."""
         return tuple(url for listener in self._listeners for url in listener.addresses)

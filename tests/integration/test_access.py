@@ -35,23 +35,28 @@ from zephyrus_exec.access import (
     digest,
     new_token,
 )
+from zephyrus_exec.engine.lanes import Verdict
 from zephyrus_exec.engine.quotas import Quota
 from zephyrus_exec.errors import (
     AgentNotFound,
     ConfigurationError,
     ExecutionNotFound,
+    OperationRefused,
     Overloaded,
     RateLimited,
     TransportClosedByPeer,
 )
-from zephyrus_exec.interfaces.transport import Handshake
+from zephyrus_exec.interfaces.transport import Handshake, Transport
 from zephyrus_exec.stores.memory import MemoryStore
 from zephyrus_exec.testing.chain import ModelSigner
 from zephyrus_exec.testing.clock import ManualClock
 from zephyrus_exec.testing.transports import end_of, soon
+from zephyrus_exec.transports.http import HttpRequest
 from zephyrus_exec.transports.memory import memory_pair
 from zephyrus_exec.transports.origin import OriginRule
-from zephyrus_exec.transports.websocket import connect_websocket
+from zephyrus_exec.transports.proxies import TrustedProxies
+from zephyrus_exec.transports.server import handshake_of
+from zephyrus_exec.transports.websocket import WebSocketListener, connect_websocket
 
 from .peers import Held, engine_of, execute, failed, noop, nothing_done, peer_of, started
 
@@ -674,3 +679,73 @@ async def test_only_who_operates_sees_lanes() -> None:
         for who in (OPERATOR, Principal("ana")):
             with pytest.raises(Exception, match="there is no lane"):
                 await engine.lanes.open("1:0x", principal=who, reason="")
+
+
+async def test_only_who_operates_sees_effects_in_doubt() -> None:
+    async with engine_of({"noop": noop}) as engine:
+        for who in (OPERATOR, Principal("ana")):
+            with pytest.raises(OperationRefused, match="effect e is not there"):
+                await engine.lanes.resolve("e", Verdict.HAPPENED, {}, principal=who)
+
+
+async def test_a_peer_that_has_gone_is_none_of_this_machine() -> None:
+    class Gone(asyncio.Transport):
+        pass
+
+    asked = HttpRequest("GET", "/", headers={"host": "localhost"})
+    handshake = handshake_of(asked, Gone(), TrustedProxies())
+    assert (handshake.peer, handshake.local) == ("unknown", False)
+
+
+async def test_a_listener_that_closes_while_somebody_is_asked_lets_nobody_in() -> None:
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: Handshake) -> Principal:
+        asked.set()
+        await answer.wait()
+        return Principal("ana")
+
+    async def nobody(_: Transport) -> None:
+        raise AssertionError("it was let in")
+
+    listener = WebSocketListener("127.0.0.1", 0, authenticate=slow)
+    await listener.start(nobody)
+    dialing = asyncio.create_task(attempt(listener.addresses[0], {}))
+    await soon(asked.wait())
+    await listener.stop_accepting()
+    answer.set()
+    assert (await soon(dialing)).status == 503
+    await listener.aclose()
+
+
+async def test_an_authenticator_with_a_bug_is_a_500_that_tells_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def broken(_: Handshake) -> Principal:
+        raise KeyError("secret")
+
+    async def nobody(_: Transport) -> None:
+        raise AssertionError("it was let in")
+
+    listener = WebSocketListener("127.0.0.1", 0, authenticate=broken)
+    await listener.start(nobody)
+    answer = await attempt(listener.addresses[0], {})
+    await listener.aclose()
+    assert (answer.status, "secret" in answer.body) == (500, False)
+    assert "secret" in caplog.text
+
+
+async def test_operators_list_everything_and_others_what_is_theirs() -> None:
+    async with engine_of({"noop": noop}, agents=AGENTS) as engine:
+        ana, bob = Principal("ana"), Principal("bob")
+        hers = [await engine.submit("ours", principal=ana) for _ in range(120)]
+        his = [await engine.submit("ours", principal=bob)]
+        his.append(await engine.submit("anas", principal=OPERATOR))
+        for who, limit, expected in (
+            (ana, 3, [his[1], *hers[:-3:-1]]),
+            (bob, 100, [his[0]]),
+            (OPERATOR, 2, his[::-1]),
+            (Principal("eve"), 100, []),
+        ):
+            listed = await engine.list_executions(principal=who, limit=limit)
+            assert [one.id for one in listed] == expected

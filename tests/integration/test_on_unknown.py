@@ -67,7 +67,7 @@ async def test_the_host_is_told_who_asks() -> None:
         peers.append(peer)
         return [{}]
 
-    ana, handshake = Principal("ana"), Handshake(peer="memory:")
+    ana, handshake = Principal("ana"), Handshake(peer="memory:", local=True)
     async with (
         engine_of({}) as engine,
         peer_of(engine, on_unknown=note, principal=ana) as peer,

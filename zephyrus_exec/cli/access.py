@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ssl
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -29,14 +30,21 @@ from .output import note, print_table
 _UNITS: Final = {"h": timedelta(hours=1), "d": timedelta(days=1)}
 
 
-def make_authenticator(settings: AccessSettings) -> tuple[TokenAuthenticator, str | None]:
+def make_authenticator(
+    settings: AccessSettings, *, may_show: bool
+) -> tuple[TokenAuthenticator, str | None]:
     """Return what finds out who clients are, and a token to show to the operator once.
+
+    Args:
+        settings: Who may come.
+        may_show: Whether what is shown is not kept; else no token is made.
 
     Raises:
         ConfigurationError: The token file cannot be read, or the operator's token is too short.
     """
     file = None if settings.tokens is None else TokenFile(settings.tokens)
-    made = new_token() if file is None and settings.operator_token is None else None
+    unknown = file is None and settings.operator_token is None
+    made = new_token() if unknown and may_show else None
     authenticator = TokenAuthenticator(
         SystemClock(),
         file=file,
@@ -46,8 +54,8 @@ def make_authenticator(settings: AccessSettings) -> tuple[TokenAuthenticator, st
     return authenticator, made
 
 
-def print_access(settings: AccessSettings, made: str | None) -> None:
-    """Tell who may come; a token that was made is shown here and nowhere else."""
+def print_access(settings: AccessSettings, origins: Sequence[str], made: str | None) -> None:
+    """Tell who may come, and from where; a token that was made is shown nowhere else."""
     if settings.allow_anonymous:
         who = "everybody may execute and watch (--allow-anonymous)"
     elif settings.tokens is not None:
@@ -55,8 +63,8 @@ def print_access(settings: AccessSettings, made: str | None) -> None:
     else:
         who = "programs of this machine; --tokens FILE for others"
     note(f"  access     {who}")
-    if settings.origins:
-        note(f"  origins    this machine's, {', '.join(settings.origins)}")
+    if origins:
+        note(f"  origins    this machine's, {', '.join(origins)}")
     if made is not None:
         note(f"  operator   {made}")
         note(f"             (new at each start; {OPERATOR_TOKEN} sets one)")

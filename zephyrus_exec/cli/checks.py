@@ -10,9 +10,11 @@ import shutil
 import stat
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from ..access import read_tokens
 from ..config import MEMORY_STORE, KeySettings, Settings, SignerSettings, shown
 from ..engine import ExecutionEngine
 from ..engine.accounts import list_lanes
@@ -201,13 +203,33 @@ async def low_balances_found(engine: ExecutionEngine) -> list[Finding]:
 
 
 def access_found(settings: Settings) -> list[Finding]:
-    """Tell who may execute: whoever reaches the port."""
-    if _loopback_only(settings.host):
+    """Tell who may execute."""
+    access = settings.access
+    near = access.unix is not None or _loopback_only(settings.host)
+    place = "this machine" if near else (settings.host or "every address")
+    if access.allow_anonymous:
+        remedy = "name who may come: --tokens FILE, see `tokens new`"
+        found = f"whoever reaches {place} may execute every agent without an owner"
+        return [yellow("access", found, remedy)]
+    if access.tokens is not None:
+        return [_tokens_found(access.tokens)]
+    if near:
         return [green("access", "programs and pages of this machine")]
-    remedy = "let a proxy in front of it ask who they are, or listen on localhost"
-    place = settings.host or "every address"
-    found = f"whoever reaches {place} may execute every agent"
+    remedy = "name who may come: --tokens FILE, see `tokens new`; or listen on localhost"
+    found = f"{place} can be reached from other machines, and nobody said who may come"
     return [(red if settings.signers else yellow)("access", found, remedy)]
+
+
+def _tokens_found(path: Path) -> Finding:
+    try:
+        tokens = read_tokens(path)
+    except ConfigurationError as error:
+        return red("access", error.message, "see `tokens new`")
+    now = datetime.now(UTC)
+    valid = [token for token in tokens if token.expires is None or now < token.expires]
+    if not valid:
+        return red("access", f"no token of {path.name!r} is valid: nobody may come", "tokens new")
+    return green("access", f"{len(valid)} tokens of {path.name!r}")
 
 
 def _loopback_only(host: str | None) -> bool:
@@ -219,6 +241,8 @@ def _loopback_only(host: str | None) -> bool:
 
 async def port_found(settings: Settings) -> list[Finding]:
     """Tell whether the port is free, or who has it."""
+    if settings.access.unix is not None:
+        return [green("port", "none: a Unix socket")]
     place = f"{settings.host or 'every address'}, port {settings.port}"
     try:
         for each in await listen(settings.host, settings.port):

@@ -43,4 +43,6 @@ def redaction_of(settings: Settings) -> Redaction:
         signer.key if isinstance(signer, KeySettings) else signer.password
         for signer in settings.signers.values()
     ]
+    if settings.access.operator_token is not None:
+        secrets.append(settings.access.operator_token)
     return Redaction(secrets, (url for urls in settings.chains.values() for url in urls))

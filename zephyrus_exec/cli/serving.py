@@ -35,7 +35,11 @@ async def serve_command(options: argparse.Namespace) -> int:
     start_logging(settings)
     warn_of_misfits(options)
     check_agents(settings)
-    authenticator, made = make_authenticator(settings.access)
+    authenticator, made = make_authenticator(
+        settings.access, may_show=settings.log_format == "text"
+    )
+    # Pages opened from disk are the demo's own.
+    origins = (*settings.access.origins, *(["null"] if options.demo else []))
     stop = asyncio.Event()
     with _stopped_by_signals(stop):
         if options.demo:
@@ -50,8 +54,7 @@ async def serve_command(options: argparse.Namespace) -> int:
                 language=_language(settings),
                 drain_timeout=settings.drain_timeout,
                 authenticator=authenticator,
-                # Pages opened from disk are the demo's own.
-                origins=(*settings.access.origins, *(["null"] if options.demo else [])),
+                origins=origins,
                 allowed_hosts=settings.access.allowed_hosts,
                 trusted_proxies=settings.access.trusted_proxies,
                 ssl_context=make_tls(settings.access),
@@ -65,7 +68,7 @@ async def serve_command(options: argparse.Namespace) -> int:
             ) as service,
         ):
             await _print_banner(service, store, parts, settings)
-            print_access(settings.access, made)
+            print_access(settings.access, origins, made)
             await _print_trouble(service.engine)
             note("Ctrl-C stops it.")
             await stop.wait()

@@ -8,6 +8,7 @@ import socket
 import stat
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ..errors import ConfigurationError
@@ -115,12 +116,11 @@ class UnixEndpoint(Endpoint):
         return (f"unix:{self._path}",)
 
     def leave(self) -> None:
-        """Remove the socket, unless another one has its place by now."""
-        try:
-            if self._path.stat().st_ino == self._inode:
+        """Remove the socket, once, unless another one has its place by now."""
+        inode, self._inode = self._inode, 0
+        with suppress(FileNotFoundError):  # asyncio removes it, too, since Python 3.13
+            if inode and self._path.stat().st_ino == inode:
                 self._path.unlink()
-        except FileNotFoundError:  # asyncio removes it, too, since Python 3.13
-            return
 
     def _remove_stale(self, family: int) -> None:
         try:
