@@ -178,7 +178,7 @@ async def test_an_incident_has_the_same_id_in_the_log_as_its_client_was_told(lin
 
     async with engine_with(broken=broken) as engine:
         execution = await engine.submit("broken", principal=Principal("ann"))
-        completed: Any = await engine.result(execution)
+        completed: Any = await engine.result(execution, principal=Principal("ann"))
     (logged,) = lines.about("execution")
     told = completed["error"]
     assert logged["incident"] in told["message"]
@@ -244,7 +244,7 @@ async def test_what_becomes_of_an_effect_is_told_with_its_hash_and_by_nobody_els
     world = World(chain_agent())
     async with world.chain_engine(plan("set", "set")) as engine:
         execution = await engine.submit("a", principal=Principal("ann"))
-        await engine.result(execution)
+        await engine.result(execution, principal=Principal("ann"))
     facts = [one for one in lines.records if one.getMessage().startswith("the effect is")]
     messages = [one.getMessage() for one in facts]
     assert [message.split(" in block")[0] for message in messages[:2]] == [

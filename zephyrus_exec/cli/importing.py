@@ -28,8 +28,12 @@ _API = "DB_API_URL"
 async def import_command(options: argparse.Namespace) -> int:
     """Import, and print what became of each row; 1: something was refused."""
     logging.getLogger("zephyrus_exec.repositories").addHandler(logging.NullHandler())
-    path = _target_path(options)  # first: nothing is read in vain where it is wrong
+    path = _target_path(options)
     tables = await _read(options)
+    if path is None:
+        raise ConfigurationError(
+            "it is not said where to import to; name a SQLite file or a folder with --to"
+        )
     reading = await asyncio.to_thread(read_tables, tables, chain_id=options.chain_id)
     async with _target(path, dry_run=options.dry_run) as target:
         report = await import_into(target, reading, dry_run=options.dry_run)
@@ -81,16 +85,13 @@ async def _read_api(url: str, agents: Sequence[str], contracts: Sequence[str]) -
 # --- where to ------------------------------------------------------------------------------------
 
 
-def _target_path(options: argparse.Namespace) -> Path:
+def _target_path(options: argparse.Namespace) -> Path | None:
+    """Return where the settings or `--to` keep agents; null: nobody says."""
     if options.to is not None:
         return Path(options.to)
     environ = {name: text for name, text in environment_of(options).items() if name != _API}
     named = load_settings(vars(options), environ, options.config).agents_from
-    if named is None or is_url(named):
-        raise ConfigurationError(
-            "it is not said where to import to; name a SQLite file or a folder with --to"
-        )
-    return Path(named)
+    return None if named is None or is_url(named) else Path(named)
 
 
 @asynccontextmanager

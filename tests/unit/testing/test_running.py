@@ -66,7 +66,7 @@ async def test_a_client_gets_what_it_would_get_over_the_network() -> None:
 async def test_the_journal_the_engine_the_store_and_the_clock_are_at_hand() -> None:
     async with running({"buy": Shop().buy}) as host:
         execution_id = await host.engine.submit("buy", principal=Principal("ana"))
-        await host.engine.result(execution_id)
+        await host.engine.result(execution_id, principal=Principal("ana"))
         events = await host.events(execution_id)
         assert events == await host.store.read(execution_id)
         assert {event.at for event in events} == {host.clock.now()}
