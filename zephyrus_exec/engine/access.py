@@ -87,6 +87,14 @@ class Access:
             raise _no_execution(execution_id, principal)
         return found
 
+    async def sees(self, principal: Principal, stream: str) -> bool:
+        """Return whether the principal may read this stream of the store.
+
+        Those of effects and lanes are for who may operate.
+        """
+        found = await find_execution(self._store, stream)
+        return found is not None and await self.authorizer.may_watch(principal, found)
+
 
 def _stand_in(execution_id: str) -> Execution:
     return Execution(execution_id, agent_id="", principal="", status="", created_at=0.0)

@@ -398,11 +398,12 @@ class ExecutionEngine:
     async def tail(
         self, position: int = 0, *, principal: Principal = ANONYMOUS
     ) -> AsyncGenerator[Event, None]:
-        """Yield the events of all executions in the order of the store, and then live.
+        """Yield the events of all executions that the principal may watch, then live.
 
-        Like a watcher it is a cursor. Who keeps the `position` of the last event goes on behind
-        it, in another process too. There are also the streams of effects and lanes, whose names
-        begin with `effect:` and `lane:`.
+        They come in the order of the store. Like a watcher it is a cursor: who keeps the
+        `position` of the last event goes on behind it, in another process too. Who may operate
+        gets everything, the streams of effects and lanes too, whose names begin with `effect:`
+        and `lane:`.
 
         It ends with the engine.
 
@@ -413,8 +414,10 @@ class ExecutionEngine:
         Raises:
             StoreError: The store cannot be read.
         """
+        operates = await self._may.may_operate(principal)
         async for event in self._watching.tail(position):
-            yield event
+            if operates or await self._access.sees(principal, event.stream):
+                yield event
 
     async def result(
         self, execution_id: str, *, principal: Principal = ANONYMOUS

@@ -7,14 +7,17 @@ from contextlib import aclosing
 
 from zephyrus_exec.engine import ExecutionEngine
 from zephyrus_exec.interfaces.runner import RunContext
-from zephyrus_exec.model import Event
+from zephyrus_exec.interfaces.store import Append, NewEvent
+from zephyrus_exec.model import OPERATOR, Event, Principal
 
 from .conftest import Enter
 from .world import World, runner_agent, settle
 
 
-async def follow(engine: ExecutionEngine, into: list[Event], position: int = 0) -> None:
-    async for event in engine.tail(position):
+async def follow(
+    engine: ExecutionEngine, into: list[Event], principal: Principal = OPERATOR
+) -> None:
+    async for event in engine.tail(principal=principal):
         into += [event]
 
 
@@ -41,6 +44,25 @@ async def test_it_tells_every_execution_in_the_order_of_the_store_and_then_live(
     following.cancel()
     await settle()
     assert len(engine._wakeups) == 0
+
+
+async def test_it_tells_nobody_of_what_is_not_his(enter: Enter) -> None:
+    ana, bob = Principal("ana"), Principal("bob")
+    world = World(runner_agent("nothing"))
+    engine = await enter(world.engine())
+    ids = {one: await engine.submit("nothing", principal=one) for one in (ana, bob)}
+    for one, execution_id in ids.items():
+        await engine.result(execution_id, principal=one)
+    await world.inner.commit([Append("lane:1:0x", 1, (NewEvent(0.0, "opened", "{}"),))])
+    told: dict[Principal, list[Event]] = {ana: [], bob: [], OPERATOR: []}
+    following = [asyncio.create_task(follow(engine, seen, who)) for who, seen in told.items()]
+    await settle()
+    for one, execution_id in ids.items():
+        assert {event.stream for event in told[one]} == {execution_id}
+        assert kinds(told[one], execution_id) == ["accepted", "started", "completed"]
+    assert {event.stream for event in told[OPERATOR]} == {*ids.values(), "lane:1:0x"}
+    for task in following:
+        task.cancel()
 
 
 async def test_it_goes_on_behind_the_position_it_is_given(enter: Enter) -> None:
