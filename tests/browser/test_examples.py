@@ -94,6 +94,14 @@ async def test_what_an_agent_did_is_a_table(example: Example, demo_url: str) -> 
     assert not await example.alert.is_visible()
 
 
+async def test_the_page_may_be_opened_from_disk_beside_the_demo(page: Page, demo_url: str) -> None:
+    """Its origin is `null` then, which only the demo takes by itself."""
+    example = Example(page, (EXAMPLES / "browser.html").as_uri())
+    await example.open(demo_url)
+    await example.execute(MINTING_AGENT)
+    await shows(example.row(2), "mint")
+
+
 async def test_an_agent_with_nothing_to_do_says_so(example: Example, demo_url: str) -> None:
     await example.open(demo_url)
     await example.execute(IDLE_AGENT)
