@@ -479,7 +479,9 @@ async def test_a_server_that_dies_meanwhile_is_exit_code_2(tmp_path: Path) -> No
         await asyncio.to_thread(_until_listed, tmp_path / "journal.db")
         server.kill()
         ended = await asking
-    assert server.url in refused(ended)
+    complaint = refused(ended)
+    assert server.url in complaint
+    assert "before asking again" in complaint
 
 
 async def test_ctrl_c_ends_a_waiting_client_without_a_word(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -224,3 +225,26 @@ async def test_a_damaged_file_is_told_not_guessed_at(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable, match="backup"):
         await store.commit([Put("k", "5", 1, "{}")])
     await store.aclose()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows removes no file that is open")
+@pytest.mark.parametrize("which", ["journal.db", "journal.db-wal"])
+@pytest.mark.parametrize("durable", [False, True])
+async def test_a_file_that_was_removed_or_replaced_takes_nothing_until_it_is_back(
+    tmp_path: Path, which: str, durable: bool
+) -> None:
+    store = await SqliteStore.open(tmp_path / "journal.db")
+    await store.commit([Put("k", "before", 0, "{}")])
+    away = (tmp_path / which).rename(tmp_path / "away")
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="put it back"):
+            await store.commit([Put("k", "meanwhile", 0, "{}")], durable=durable)
+        with pytest.raises(StoreUnavailable):
+            await store.check()
+        shutil.copy(away, tmp_path / which)
+    away.replace(tmp_path / which)
+    await store.commit([Put("k", "after", 0, "{}")], durable=durable)
+    await store.aclose()
+    again = await SqliteStore.open(tmp_path / "journal.db")
+    assert [record.key for record in await again.scan("k")] == ["before", "after"]
+    await again.aclose()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.deploy.nginx import free_port
 from zephyrus_exec.errors import (
     ConfigurationError,
     TransportBroken,
@@ -19,9 +21,11 @@ from zephyrus_exec.errors import (
 )
 from zephyrus_exec.interfaces.transport import Handshake, Transport
 from zephyrus_exec.testing.transports import ManualTimers, end_of, read, soon
+from zephyrus_exec.transports import endpoints
 from zephyrus_exec.transports.connection import ChannelLimits
 from zephyrus_exec.transports.http import HttpRequest, HttpResponse
 from zephyrus_exec.transports.server import SPARE_CONNECTIONS
+from zephyrus_exec.transports.sockets import bind_address
 from zephyrus_exec.transports.websocket import WebSocketListener, connect_websocket
 
 from .raw_websocket import (
@@ -133,6 +137,29 @@ async def test_a_client_that_closes_its_direction_still_gets_an_answer() -> None
         peer.writer.write_eof()
         asyncio.get_running_loop().call_later(0.01, ready.set)
         assert (await soon(peer.reader.read())).endswith(b"\r\n\r\nlate")
+
+
+@pytest.mark.parametrize("turns", range(1, 5))
+async def test_a_start_that_is_cancelled_leaves_no_port_open(
+    turns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ports = {free_port(), free_port()}
+
+    async def bind_at_once(*_: object) -> list[socket.socket]:
+        return [bind_address(socket.AF_INET, "127.0.0.1", port) for port in ports]
+
+    monkeypatch.setattr(endpoints, "listen", bind_at_once)
+    listener = WebSocketListener("127.0.0.1", 0)
+    starting = asyncio.create_task(listener.start(echo))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    starting.cancel()
+    await asyncio.wait({starting})
+    if not starting.cancelled():
+        await listener.aclose()
+    for port in ports:
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", port)
 
 
 async def test_a_client_that_closes_its_direction_with_its_request_gets_an_answer() -> None:

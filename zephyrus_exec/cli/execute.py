@@ -10,7 +10,7 @@ from ..errors import ConfigurationError, TransportError
 from ..model import Json, JsonObject
 from ..protocol.messages import Completed, Failed, Rejected, Reply, Started
 from .environment import environment_of
-from .output import note, print_json, print_table, progress, short, shown
+from .output import note, plain, print_json, print_table, progress, short, shown
 
 DEFAULT_URL = "ws://localhost:8765"
 
@@ -21,7 +21,13 @@ async def execute_command(options: argparse.Namespace) -> int:
     try:
         async with connect(url) as client:
             replies = client.execute(options.agent_id)
-            last = await (last_reply(replies) if options.json else follow(replies))
+            try:
+                last = await (last_reply(replies) if options.json else follow(replies))
+            except TransportError as error:
+                raise ConfigurationError(
+                    f"{url}: {error.message}; what was asked for may have been done, or go on "
+                    "without us: look at `executions list` there before asking again"
+                ) from error
     except TransportError as error:
         raise ConfigurationError(
             f"{url}: {error.message}; is the server running? Start one with "
@@ -58,13 +64,13 @@ def print_reply(reply: Reply) -> None:
             print_table(f"{agent_id}: {count}", _COLUMNS, map(_row, results))
             for item in results:
                 if transaction := item.get("transaction_hash"):
-                    print(f"{item.get('function_name')}: transaction {transaction}")
+                    print(plain(f"{item.get('function_name')}: transaction {transaction}"))
         case Completed(agent_id):
-            print(f"{agent_id}: nothing was done")
+            print(plain(f"{agent_id}: nothing was done"))
         case Failed(agent_id, error):
-            note(f"{agent_id} failed: {error}")
+            note(plain(f"{agent_id} failed: {error}"))
         case Rejected(message):
-            note(f"the server refused the request: {message}")
+            note(plain(f"the server refused the request: {message}"))
 
 
 def reply_object(reply: Reply) -> JsonObject:

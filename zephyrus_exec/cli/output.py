@@ -49,11 +49,11 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title or None, title_justify="left")
+    table = Table(title=plain(title) or None, title_justify="left")
     for place, column in enumerate(columns):
         table.add_column(column, overflow="fold", no_wrap=place == 0)
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(plain(cell)) for cell in row))
     out.print(table)
 
 
@@ -67,6 +67,11 @@ def progress(text: str) -> Iterator[None]:
 def print_json(value: Json) -> None:
     """Print one line of JSON."""
     print(dumps(value), flush=True)
+
+
+def plain(text: str) -> str:
+    """Return what somebody else wrote with spaces for what would steer a terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else " " for c in text)
 
 
 def note(text: str) -> None:

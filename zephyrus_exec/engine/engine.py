@@ -449,7 +449,7 @@ class ExecutionEngine:
         execution = self._roster.executions.get(execution_id)
         if execution is not None:
             await self._roster.decided(execution)
-        if execution is None or not execution.accepted:
+        if execution is None or execution.released or not execution.accepted:
             return await self._not_cancelled(execution_id)
         if execution.ended:
             return "already_terminal"

@@ -83,6 +83,7 @@ class Lifecycle:
         """Whether it was started and not closed yet."""
         self.draining = False
         """Whether it takes no new work any more."""
+        self._closing: asyncio.Task[None] | None = None
 
     def check_open(self) -> None:
         """Return if new work is taken.
@@ -103,10 +104,18 @@ class Lifecycle:
             StoreError: The store cannot be used.
         """
         await self._leases.renew()
-        await self._reconciler.start()
+        try:
+            await self._reconciler.start()
+        except BaseException:
+            await self._reconciler.aclose()
+            raise
         self.tasks = [spawn(work(), f"zephyrus {name}") for name, work in self._work.items()]
         self.started = True
-        await self._takeover.look()
+        try:
+            await self._takeover.look()
+        except BaseException:
+            await self.aclose(None)
+            raise
         self.looking = spawn(self._takeover.run(), "zephyrus take-over")
 
     async def drain(self, seconds: float | None) -> bool:
@@ -128,18 +137,22 @@ class Lifecycle:
         return self._roster.idle.is_set()
 
     async def aclose(self, settle_timeout: float | None) -> None:
-        """Let go of everything, once.
+        """Let go of everything, once; that goes on where a caller is cancelled.
 
         Args:
             settle_timeout: Seconds to wait for transactions that were signed, if that is less than
                 usual.
         """
         self.draining = True
-        if not self.started:
-            return
-        self.started = False
         if settle_timeout is not None:
             self._tools.settle_timeout = min(settle_timeout, self._tools.settle_timeout)
+        if self.started:
+            self.started = False
+            self._closing = spawn(self._close(), "zephyrus close")
+        if self._closing is not None:
+            await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
         await self._stop_looking()
         self._let_go()
         all_left = await self.drain(3 * self._tools.settle_timeout)

@@ -129,7 +129,7 @@ class Committer:
     def _commit_inline(self, batch: Sequence[Unit]) -> bool:
         """Return whether it came to an end; False: another process holds the lock."""
         try:
-            outcomes = _attempt(self._connection, batch)
+            outcomes = self._attempt(batch)
         except Locked:
             self._contention.met()
             return False
@@ -152,12 +152,20 @@ class Committer:
         waited = 0.0
         while True:
             try:
-                return _attempt(self._connection, batch)
+                return self._attempt(batch)
             except Locked:
                 self._contention.met()
             if waited >= self._busy_timeout:
                 return [locked_out(self._busy_timeout) for _ in batch]
             waited += self._contention.wait()
+
+    def _attempt(self, batch: Sequence[Unit]) -> list[Outcome]:
+        """Return the outcomes, a failure of the whole as the outcome of each; or raise `Locked`."""
+        try:
+            self._wal.check_in_place()
+            return run(self._connection, batch)
+        except StoreError as error:
+            return [copy(error) for _ in batch]
 
     def _committed_in_thread(
         self, batch: Sequence[Unit], work: asyncio.Future[list[Outcome]]
@@ -185,14 +193,6 @@ class Committer:
         else:
             self._active = False
             self._idle.set()
-
-
-def _attempt(connection: sqlite3.Connection, batch: Sequence[Unit]) -> list[Outcome]:
-    """Return the outcomes, a failure of the whole as the outcome of each; or raise `Locked`."""
-    try:
-        return run(connection, batch)
-    except StoreError as error:
-        return [copy(error) for _ in batch]
 
 
 def _unknown(batch: Sequence[Unit]) -> list[Outcome]:

@@ -8,6 +8,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
+from ..errors import StoreUnavailable
 from .sqlite_schema import WAL_BYTES_KEPT
 
 TRANSACTIONS: Final = 1000
@@ -38,7 +39,9 @@ class WriteAheadLog:
         growth_bytes: int = GROWTH_BYTES,
         kept_bytes: int = WAL_BYTES_KEPT,
     ) -> None:
+        self._path = path
         self._file = f"{path}-wal"
+        self._identity = self._look()
         self._limit = transactions
         self._growth = growth_bytes
         self._kept = kept_bytes
@@ -46,6 +49,24 @@ class WriteAheadLog:
         self._ceiling = kept_bytes + growth_bytes
         self.starts_over = False
         """Whether the next commit starts the log over, and therefore flushes its header."""
+
+    def check_in_place(self) -> None:
+        """Return while database and log are the files they were.
+
+        SQLite writes on into files that were removed or replaced: nobody would find what it wrote,
+        and another process would begin another journal under the same accounts.
+
+        Raises:
+            StoreUnavailable: They are not.
+        """
+        if self._look() != self._identity:
+            raise StoreUnavailable(
+                f"the file {self._path.name}, or its -wal, was removed or replaced while it was "
+                "open: put it back, or stop every process that uses it"
+            )
+
+    def _look(self) -> list[tuple[int, int] | None]:
+        return [_identity(self._path), _identity(self._file)]
 
     def committed(self) -> bool:
         """Count one more transaction; return whether a checkpoint is due."""
@@ -76,3 +97,11 @@ class WriteAheadLog:
             return os.stat(self._file).st_size
         except FileNotFoundError:
             return 0
+
+
+def _identity(path: str | Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

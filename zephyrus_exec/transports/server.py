@@ -125,9 +125,16 @@ class Server:
                 sock=sock,
                 backlog=BACKLOG,
                 ssl=self._rules.ssl_context,
+                start_serving=False,  # so that it does not suspend, and none is lost
             )
             for sock in sockets
         ]
+        try:
+            for server in self._servers:
+                await server.start_serving()
+        except BaseException:
+            self.stop_accepting()
+            raise
         return sockets
 
     def stop_accepting(self) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from zephyrus_exec.engine.leases import OWNER
-from zephyrus_exec.errors import ExecutionReleased
+from zephyrus_exec.errors import ExecutionReleased, StoreUnavailable
 from zephyrus_exec.interfaces.runner import RunContext
 from zephyrus_exec.model import Json
 from zephyrus_exec.testing.faulty_store import Fault, FaultyStore
@@ -50,6 +51,72 @@ async def test_with_nothing_left_the_lease_is_gone(enter: Enter) -> None:
     await engine.result(await engine.submit("nothing"))
     await engine.aclose()
     assert await world.inner.scan(OWNER) == []
+
+
+async def test_what_is_being_released_is_not_said_to_have_ended(enter: Enter) -> None:
+    async def slow_to_stop(_context: RunContext) -> Json:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await asyncio.sleep(0)
+        return None
+
+    world = World(runner_agent("slow"))
+    engine = await enter(world.engine(durable(world), {"slow": slow_to_stop}))
+    execution_id = await engine.submit("slow")
+    await settle()
+    closing = asyncio.create_task(engine.aclose())
+    await asyncio.sleep(0)
+    while engine._roster.executions and not engine._roster.executions[execution_id].released:
+        await asyncio.sleep(0)
+    assert await engine.cancel(execution_id) == "not_cancellable"
+    await closing
+
+
+@pytest.mark.parametrize("turns", range(0, 60, 3))
+async def test_a_start_that_is_cancelled_leaves_nothing_going(turns: int) -> None:
+    before = asyncio.all_tasks()
+    world = World()
+    engine = world.engine(world.faulty(turns=3))
+    starting = asyncio.create_task(engine.start())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    starting.cancel()
+    await asyncio.wait({starting})
+    if not starting.cancelled():
+        await engine.aclose()
+    await settle()
+    assert asyncio.all_tasks() == before
+    assert not engine.running
+
+
+async def test_a_start_whose_effects_cannot_be_listed_leaves_nothing_going() -> None:
+    before = asyncio.all_tasks()
+    world = World()
+    store = world.faulty()
+    store.readable = False
+    with pytest.raises(StoreUnavailable):
+        await world.engine(store).start()
+    await settle()
+    assert asyncio.all_tasks() == before
+
+
+@pytest.mark.parametrize("turns", range(0, 40, 2))
+async def test_a_close_that_is_cancelled_goes_on_and_the_next_waits_for_it(turns: int) -> None:
+    before = asyncio.all_tasks()
+    world = World(runner_agent("forever"))
+    store = world.faulty(turns=3)
+    store.durable = True
+    engine = world.engine(store)
+    await engine.start()
+    await engine.submit("forever")
+    closing = asyncio.create_task(engine.aclose())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.wait({closing})
+    await engine.aclose()
+    assert asyncio.all_tasks() == before
+    assert [record.data for record in await world.inner.scan(OWNER)] == [{"released": True}]
 
 
 async def test_who_waits_for_what_is_released_is_told_so(enter: Enter) -> None:
