@@ -41,7 +41,8 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Every test, the slow ones too, and the coverage that is promised."""
     session.run("coverage", "erase")
-    session.run("pytest", "-m", "slow or not slow", "--cov", "--cov-report=", *session.posargs)
+    everything = ("-m", "slow or not slow", "--hypothesis-profile=thorough")
+    session.run("pytest", *everything, "--cov", "--cov-report=", *session.posargs)
     session.run("coverage", "report", "--skip-covered")
     session.run("coverage", "report", f"--include={','.join(FULLY_COVERED)}", "--fail-under=100")
 

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import signal
 
+from hypothesis import settings
+
+# Examples may take as long as a busy machine needs; a failure prints how to repeat it.
+settings.register_profile("quick", deadline=None, print_blob=True, max_examples=40)
+settings.register_profile("thorough", deadline=None, print_blob=True)
+settings.load_profile("quick")  # `nox` chooses the other
+
 
 def pytest_configure() -> None:
     """Undo an inherited SIG_IGN: the processes that tests interrupt would wait for ever.

@@ -22,6 +22,7 @@ def run(capsys: pytest.CaptureFixture[str], *options: str) -> int:
         return subprocess.run(command, cwd=REPOSITORY, check=False).returncode
 
 
+@pytest.mark.slow
 def test_a_sample_of_deaths_leaves_every_effect_exactly_once(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

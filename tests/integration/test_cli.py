@@ -616,6 +616,7 @@ def test_agents_that_are_all_right_are_exit_code_0(tmp_path: Path) -> None:
     assert (ended.code, ended.err) == (0, "")
 
 
+@pytest.mark.slow
 def test_the_demos_agents_are_listed_shown_and_checked() -> None:
     table = run("agents", "list", "--demo")
     assert table.code == 0

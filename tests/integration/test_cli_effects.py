@@ -194,6 +194,7 @@ def spoilings(bundle: dict[str, Any]) -> Iterator[dict[str, Any]]:
 @pytest.mark.shows(
     "lanes check --json", "lanes check --reason", "lanes open --json", "lanes open --reason"
 )
+@pytest.mark.slow
 async def test_foreign_use_is_told_and_an_operator_gets_the_lane_going_while_the_server_runs(
     node: Anvil, tmp_path: Path
 ) -> None:
@@ -220,6 +221,7 @@ async def test_foreign_use_is_told_and_an_operator_gets_the_lane_going_while_the
 
 
 @pytest.mark.shows("lanes cancel --json", "lanes cancel --reason")
+@pytest.mark.slow
 async def test_a_waiting_transaction_is_cancelled_from_beside_the_server(
     node: Anvil, tmp_path: Path, documented_check: Check
 ) -> None:
@@ -245,6 +247,7 @@ async def test_a_waiting_transaction_is_cancelled_from_beside_the_server(
     documented_check(bundle)
 
 
+@pytest.mark.slow
 async def test_a_drained_lane_refuses_and_a_retired_one_does_so_too(
     node: Anvil, tmp_path: Path
 ) -> None:
@@ -263,6 +266,7 @@ async def test_a_drained_lane_refuses_and_a_retired_one_does_so_too(
         assert (await town.ready())["status"] == "ready"
 
 
+@pytest.mark.slow
 async def test_a_restored_backup_sends_nothing_before_it_was_checked_and_opened(
     node: Anvil, tmp_path: Path
 ) -> None:

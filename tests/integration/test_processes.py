@@ -129,6 +129,7 @@ async def test_a_server_that_is_stopped_leaves_its_executions_to_the_next_at_onc
     await store.aclose()
 
 
+@pytest.mark.slow
 async def test_a_second_process_on_the_same_file_ends_nobodys_living_execution(
     tmp_path: Path,
 ) -> None:

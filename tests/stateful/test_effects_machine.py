@@ -216,4 +216,4 @@ class EffectsMachine(RuleBasedStateMachine):
 
 
 TestEffects = EffectsMachine.TestCase
-TestEffects.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestEffects.settings = settings(stateful_step_count=30)

@@ -190,6 +190,4 @@ class StoreAgreement(RuleBasedStateMachine):
 
 
 TestStoreAgreement = StoreAgreement.TestCase
-TestStoreAgreement.settings = settings(
-    max_examples=60, stateful_step_count=25, deadline=None, print_blob=True
-)
+TestStoreAgreement.settings = settings(stateful_step_count=25)
