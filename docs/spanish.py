@@ -21,14 +21,18 @@ MEANINGS: Final[Mapping[str, str]] = {
     "protocol": "Se incumplió una regla del protocolo.",
     "local_protocol": "Nuestro lado pidió a una conexión algo que su estado prohíbe: es un fallo"
     " nuestro.",
-    "invalid_request": "El otro extremo envió algo que el protocolo prohíbe.",
+    "remote_protocol": "El otro extremo envió algo que el protocolo prohíbe.",
     "invalid_json": "Un mensaje no es un objeto JSON: sintaxis errónea, NaN, claves repetidas,"
     " sustitutos sueltos o UTF-8 incorrecto.",
     "too_large": "Un mensaje supera el límite de tamaño o de profundidad; no se descodificó.",
     "unknown_type": "No conocemos el `type` de un mensaje. Detalles: `type`.",
-    "invalid_message": "A un mensaje le falta un campo o tiene uno incorrecto: el mensaje del error"
+    "invalid_request": "A un mensaje le falta un campo o tiene uno incorrecto: el mensaje del error"
     " es `problema @ $.ruta`.",
     "unexpected_message": "Llegó un mensaje válido en un estado que no lo admite.",
+    "duplicate_request": "El `request_id` es el de una solicitud que aún no tiene respuesta."
+    " Detalles: `request_id`.",
+    "unsupported_version": "El otro extremo no habla ninguna versión del protocolo que se hable"
+    " aquí. Detalles: `supported`.",
     "transport": "El canal con el otro extremo ya no se puede usar.",
     "transport_closed_here": "Cerramos el canal nosotros. Detalles: `close_code`, `reason`.",
     "transport_closed_by_peer": "El otro extremo cerró el canal correctamente. Detalles:"
@@ -40,6 +44,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "access": "Alguien no es quien tendría que ser.",
     "unauthenticated": "El otro extremo no presenta ninguna credencial, o ninguna que valga; no se"
     " dice cuál de las dos cosas.",
+    "forbidden": "Alguien conocido no puede hacer eso.",
     "repository": "No se pudo obtener un agente o un contrato.",
     "invalid_definition": "Lo guardado de un agente o contrato no sirve: incumple su esquema o está"
     " dos veces. Detalles: `agent_id` o `contract_id`, si se conoce; `field`, `problem`, `remedy`.",

@@ -89,7 +89,7 @@ class LocalProtocolError(ProtocolError):
 class RemoteProtocolError(ProtocolError):
     """The peer sent something the protocol forbids."""
 
-    code = "invalid_request"
+    code = "remote_protocol"
 
 
 class MalformedMessage(RemoteProtocolError):
@@ -113,13 +113,25 @@ class UnknownMessageType(RemoteProtocolError):
 class InvalidMessage(RemoteProtocolError):
     """A message lacks a field or has a wrong one: the message is `problem @ $.path`."""
 
-    code = "invalid_message"
+    code = "invalid_request"
 
 
 class UnexpectedMessage(RemoteProtocolError):
     """A valid message came in a state that does not allow it."""
 
     code = "unexpected_message"
+
+
+class DuplicateRequest(RemoteProtocolError):
+    """The `request_id` is that of a request that has no answer yet. Details: `request_id`."""
+
+    code = "duplicate_request"
+
+
+class UnsupportedVersion(RemoteProtocolError):
+    """The peer speaks no version of the protocol that is spoken here. Details: `supported`."""
+
+    code = "unsupported_version"
 
 
 # --- transport: the channel to one peer ----------------------------------------------------------
@@ -169,6 +181,12 @@ class Unauthenticated(AccessError):
     """A peer has no credential, or none that is valid; which of the two is not said."""
 
     code = "unauthenticated"
+
+
+class Forbidden(AccessError):
+    """Somebody known is not allowed to do that."""
+
+    code = "forbidden"
 
 
 # --- repositories: where agents and contracts come from ------------------------------------------

@@ -1,0 +1,1 @@
+"""v2 of the protocol, sans-I/O: everything live, from anywhere, again."""
