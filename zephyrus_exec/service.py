@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from . import __version__
 from .conversion import dumps
 from .engine.engine import ExecutionEngine
 from .errors import ConfigurationError, Unauthenticated
@@ -16,9 +17,18 @@ from .interfaces.access import Authenticator
 from .interfaces.transport import Handshake, Listener, Transport
 from .model import ANONYMOUS, Principal
 from .protocol.codec import MAX_BYTES, MAX_DEPTH
-from .protocol.connection import MAX_PENDING, select_subprotocol
+from .protocol.connection import MAX_PENDING
+from .protocol.v2.hello import select_subprotocol
+from .protocol.v2.messages import V2_SUBPROTOCOL
 from .protocol.wording import Language
-from .session import Holds, OnUnknown, Session, SessionLimits
+from .session import (
+    Grant,
+    OnUnknown,
+    Session,
+    SessionLimits,
+    SessionSetup,
+    may_identify_later,
+)
 from .transports.http import HttpRequest, HttpResponse
 from .transports.origin import OriginRule, is_loopback
 from .transports.proxies import TrustedProxies
@@ -34,7 +44,7 @@ class Service:
 
     Args:
         engine: Runs what they ask for; must be running.
-        language: Of the texts that v1 clients get.
+        language: Of the texts that clients get.
         limits: What one session may hold.
         authenticator: Finds out who peers are; null: nobody asks, and whoever is handed over
             without a principal is anonymous.
@@ -52,9 +62,15 @@ class Service:
     ) -> None:
         self.engine = engine
         self._authenticator = authenticator
-        self._language: Language = language
-        self._limits = limits or SessionLimits()
-        self._on_unknown = on_unknown
+        self.setup = SessionSetup(
+            engine,
+            self._identify,
+            language,
+            limits or SessionLimits(),
+            f"zephyrus_exec/{__version__}",
+            on_unknown,
+        )
+        """What its sessions have in common."""
         self._listeners: list[Listener] = []
         self._sessions: set[Session] = set()
         self._submitting: set[asyncio.Task[None]] = set()
@@ -90,51 +106,58 @@ class Service:
                 authenticator, if there is one, has to agree with that, or says it where the
                 handshake does not; a peer it refuses is closed with 1008.
         """
-        holds = None
-        if principal is None:
+        grant = None if principal is None else Grant(principal)
+        if grant is None:
             try:
-                principal, holds = await self._identify(transport.handshake)
+                grant = await self._identify(handshake := transport.handshake)
             except Unauthenticated as refusal:
-                _log.warning("refused %s: %s", transport.handshake.peer, refusal)
-                await transport.aclose(1008, "a valid credential is required")
-                return
-        session = Session(
-            transport,
-            self.engine,
-            principal=principal,
-            language=self._language,
-            limits=self._limits,
-            holds=holds,
-            on_unknown=self._on_unknown,
-        )
+                if handshake.subprotocol != V2_SUBPROTOCOL or not may_identify_later(handshake):
+                    _log.warning("refused %s: %s", handshake.peer, refusal)
+                    await transport.aclose(1008, "a valid credential is required")
+                    return
+        session = Session(transport, self.setup, grant=grant)
         self._sessions.add(session)
         self._no_session.clear()
         try:
             await session.run()
         finally:
-            if session.submitting is not None:
-                self._submitting.add(session.submitting)
-                session.submitting.add_done_callback(self._submitting.discard)
+            for submitting in session.submitting:
+                self._submitting.add(submitting)
+                submitting.add_done_callback(self._submitting.discard)
             self._sessions.discard(session)
             if not self._sessions:
                 self._no_session.set()
 
-    async def authenticate(self, handshake: Handshake) -> Principal:
+    async def authenticate(self, handshake: Handshake) -> Principal | None:
         """Return on whose behalf a peer asks: what listeners call before they let it in.
+
+        Null: it shows no credential, one is needed, and it speaks v2, which can bring one later.
 
         Raises:
             Unauthenticated: It is to be refused.
         """
-        principal, _ = await self._identify(handshake)
-        return principal
+        try:
+            return (await self._identify(handshake)).principal
+        except Unauthenticated:
+            if may_identify_later(handshake):
+                return None
+            raise
 
-    async def _identify(self, handshake: Handshake) -> tuple[Principal, Holds | None]:
-        """Return who a peer is, and what to ask before each of its requests."""
+    async def _identify(self, handshake: Handshake) -> Grant:
+        """Return who a peer is, and how long that is so.
+
+        Raises:
+            Unauthenticated: That is not known.
+        """
         authenticator = self._authenticator
         if authenticator is None:
-            return handshake.principal or ANONYMOUS, None
+            return Grant(handshake.principal or ANONYMOUS)
         principal = handshake.principal or await authenticator.authenticate(handshake)
-        return principal, lambda: authenticator.holds(handshake, principal)
+        return Grant(
+            principal,
+            await authenticator.expires_at(handshake),
+            lambda: authenticator.holds(handshake, principal),
+        )
 
     def check_reach(self, addresses: Sequence[str]) -> None:
         """Return if it may be offered on these addresses, numeric hosts.

@@ -29,7 +29,8 @@ from zephyrus_exec import (
 )
 from zephyrus_exec.errors import TransportClosedByPeer, TransportClosedHere
 from zephyrus_exec.interfaces.store import Expect, Write
-from zephyrus_exec.session import Session, SessionLimits
+from zephyrus_exec.service import Service
+from zephyrus_exec.session import Grant, Session, SessionLimits
 from zephyrus_exec.testing.chain import ModelChain, ModelSigner
 from zephyrus_exec.testing.clock import ManualClock, settle
 from zephyrus_exec.testing.faulty_store import Fault, FaultyStore
@@ -538,7 +539,8 @@ async def test_the_limits_of_a_message_are_the_sessions() -> None:
 
 
 def _session(server: Any, engine: ExecutionEngine) -> Session:
-    return Session(server, engine, principal=ANONYMOUS, language="es", limits=SessionLimits())
+    service = Service(engine)
+    return Session(server, service.setup, grant=Grant(ANONYMOUS))
 
 
 async def test_a_peer_whose_execution_goes_on_elsewhere_gets_a_close_instead_of_a_reply() -> None:

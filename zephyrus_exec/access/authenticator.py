@@ -68,11 +68,20 @@ class TokenAuthenticator(Authenticator):
         credential = presented(handshake)
         if credential is None:
             return self._without(handshake)
-        tokens = (*self._own, *(() if self._file is None else self._file.tokens))
-        found = find(tokens, credential, self._clock.now())
+        found = self._find(credential)
         if found is None:
             raise Unauthenticated("its credential is not valid")
         return found.bearer()
+
+    async def expires_at(self, handshake: Handshake) -> float | None:
+        """Return when the peer's token ends; null: it has none, or one that does not end."""
+        credential = presented(handshake)
+        found = None if credential is None else self._find(credential)
+        return None if found is None or found.expires is None else found.expires.timestamp()
+
+    def _find(self, credential: str) -> Token | None:
+        tokens = (*self._own, *(() if self._file is None else self._file.tokens))
+        return find(tokens, credential, self._clock.now())
 
     def _without(self, handshake: Handshake) -> Principal:
         local = self._anonymous is Anonymous.LOCAL and handshake.local

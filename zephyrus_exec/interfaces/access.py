@@ -26,6 +26,16 @@ class Authenticator(ABC):
             Unauthenticated: That is not known; the message is for logs and shows no secret.
         """
 
+    async def expires_at(self, handshake: Handshake) -> float | None:
+        """Return when what the peer shows ends, in seconds since the epoch; null: not by itself.
+
+        A peer that speaks v2 is told in time to show something new.
+
+        Args:
+            handshake: What it said, for which `authenticate` returned a principal.
+        """
+        return None
+
     async def holds(self, handshake: Handshake, principal: Principal) -> bool:
         """Return whether what a peer was granted still holds; asked before each of its requests.
 

@@ -56,11 +56,6 @@ MAX_REPLY_DEPTH: Final = MAX_DEPTH + 4
 four levels deep in its reply."""
 
 
-def select_subprotocol(offered: Sequence[str]) -> str | None:
-    """Return the one we speak among those a peer offers; null: it offers none of ours."""
-    return V1_SUBPROTOCOL if V1_SUBPROTOCOL in offered else None
-
-
 @frozen
 class Close:
     """The connection must be closed with this code; nothing more is read from it."""

@@ -42,8 +42,8 @@ Negotiate: TypeAlias = Callable[[HttpRequest], Negotiated | Refused]
 """Does the WebSocket handshake (RFC 6455 section 4.2)."""
 
 
-Authenticate: TypeAlias = Callable[[Handshake], Awaitable[Principal]]
-"""Finds out who a peer is; raises `Unauthenticated`."""
+Authenticate: TypeAlias = Callable[[Handshake], Awaitable[Principal | None]]
+"""Finds out who a peer is; null: it may say so later. Raises `Unauthenticated`."""
 
 CheckReach: TypeAlias = Callable[[Sequence[str]], None]
 """Given numeric hosts, raises ConfigurationError where they must not be listened on."""

@@ -89,9 +89,9 @@ class Limits:
     """How many ended executions are kept; null: all of them."""
     idempotency_key_retention: float
     """Seconds for which an idempotency key is known."""
-    max_idempotency_key: int = MAX_IDEMPOTENCY_KEY
+    max_idempotency_key: int
     """Longest idempotency key, in characters."""
-    max_agent_id: int = MAX_AGENT_ID
+    max_agent_id: int
     """Longest agent id, in characters."""
 
 
@@ -99,10 +99,13 @@ class Limits:
 class Heartbeat:
     """How silence is understood, by both sides."""
 
-    ping_after: float = 25.0
+    ping_after: float
     """Seconds of silence of the client after which the server asks with `ping`."""
-    lost_after: float = 60.0
+    lost_after: float
     """Seconds of silence after which the other side counts as gone."""
+
+
+HEARTBEAT: Final = Heartbeat(ping_after=25.0, lost_after=60.0)
 
 
 @frozen

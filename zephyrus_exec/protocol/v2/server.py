@@ -31,6 +31,7 @@ from ..texts import render_error
 from ..wording import Language
 from .codec import encode, read_request
 from .messages import (
+    HEARTBEAT,
     MAX_REQUEST_ID,
     VERSION,
     Auth,
@@ -121,12 +122,12 @@ class V2Connection:
         limits: Limits,
         *,
         now: float,
-        heartbeat: Heartbeat | None = None,
+        heartbeat: Heartbeat = HEARTBEAT,
         language: Language = "es",
         keep_unknown: bool = False,
     ) -> None:
         self._limits = limits
-        self._heartbeat = heartbeat or Heartbeat()
+        self._heartbeat = heartbeat
         self.language: Language = language
         self._keep_unknown = keep_unknown
         self._state = State.OPENING

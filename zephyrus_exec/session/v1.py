@@ -1,87 +1,44 @@
-"""One peer: a channel to it, its protocol connection, and the engine."""
+"""A session with one peer that speaks v1."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Collection, Mapping, Sequence
 
-from attrs import frozen
-
-from .conversion import structure
-from .engine.clock import new_id
-from .engine.engine import ExecutionEngine
-from .engine.quotas import TokenBucket
-from .errors import (
+from ..conversion import structure
+from ..engine.clock import new_id
+from ..engine.engine import ExecutionEngine
+from ..engine.quotas import TokenBucket
+from ..errors import (
     Draining,
     ExecutionReleased,
     StoreUnavailable,
     TransportError,
     ZephyrusError,
 )
-from .interfaces.transport import Handshake, Transport
-from .logs import about
-from .model import ActionResult, Json, JsonObject, Outcome, Principal
-from .protocol.codec import MAX_BYTES, MAX_DEPTH
-from .protocol.connection import MAX_PENDING, Close, V1Connection
-from .protocol.messages import ExecuteRequest, Unknown, result_item
-from .protocol.texts import render_error, render_failure
-from .protocol.wording import Language
+from ..interfaces.transport import Frame, Transport
+from ..logs import about
+from ..model import ActionResult, JsonObject, Outcome
+from ..protocol.connection import Close, V1Connection
+from ..protocol.messages import ExecuteRequest, Unknown, result_item
+from ..protocol.texts import render_error, render_failure
+from ..protocol.wording import Language
+from .peer import Grant, OnUnknown, Peer, SessionLimits
 
 _log = logging.getLogger(__name__)
 
 
-@frozen
-class SessionLimits:
-    """What one peer may ask of us."""
-
-    max_message_bytes: int = MAX_BYTES
-    """Longest message that is decoded, in bytes."""
-    max_message_depth: int = MAX_DEPTH
-    """Deepest nesting that is decoded."""
-    max_pending: int = MAX_PENDING
-    """How many requests may wait for their answers; beyond it the channel is closed with 1013."""
-    rate: float = 0
-    """How many requests a second it may make, a second's worth at once; 0: no bound."""
-
-
-Holds: TypeAlias = Callable[[], Awaitable[bool]]
-"""Tells whether what a peer was granted when it came still holds."""
-
-
-@frozen
-class Peer:
-    """Who is at the other end of a session."""
-
-    principal: Principal
-    """On whose behalf it asks."""
-    handshake: Handshake
-    """What it said when it came."""
-
-
-OnUnknown: TypeAlias = Callable[
-    [dict[str, Json], Peer], Awaitable[JsonObject | Sequence[JsonObject] | None]
-]
-"""A host's answer to a message whose `type` is none of ours: one reply, several, or none.
-
-None, other than no replies, means that the host does not know the message either, which is then
-rejected as ever. A `ZephyrusError` rejects it, too, with that error's text. Replies come in the
-order of the peer's frames. Where the peer leaves meanwhile, the handler is cancelled.
-"""
-
-
-class Session:
+class V1Session:
     """Answers one v1 peer: its requests one after the other, its frames read all the while.
 
     Args:
         transport: The channel.
         engine: Runs what it asks for.
-        principal: On whose behalf it asks.
+        grant: On whose behalf it asks. It is asked before each request whether that still holds;
+            where it does not, the channel is closed with 1008.
         language: Of the texts it gets.
         limits: What it may ask of us.
-        holds: Asked before each request; where it says no, the channel is closed with 1008. Null:
-            it always holds.
         on_unknown: Answers messages of other types; null: they are rejected.
     """
 
@@ -90,15 +47,14 @@ class Session:
         transport: Transport,
         engine: ExecutionEngine,
         *,
-        principal: Principal,
+        grant: Grant,
         language: Language,
         limits: SessionLimits,
-        holds: Holds | None = None,
         on_unknown: OnUnknown | None = None,
     ) -> None:
         self._transport = transport
         self._engine = engine
-        self._principal = principal
+        self._principal = grant.principal
         self._connection = V1Connection(
             language=language,
             max_message_bytes=limits.max_message_bytes,
@@ -106,7 +62,7 @@ class Session:
             max_pending=limits.max_pending,
             keep_unknown=on_unknown is not None,
         )
-        self._holds = holds
+        self._holds = grant.holds
         self._bucket = TokenBucket(limits.rate, engine.clock.now()) if limits.rate else None
         self._on_unknown = on_unknown
         self._answering: asyncio.Task[None] | None = None
@@ -115,21 +71,25 @@ class Session:
         self._gone = False
 
     @property
-    def submitting(self) -> asyncio.Task[None] | None:
-        """What hands a request that was said to be started over to the engine; null: nothing.
+    def submitting(self) -> Collection[asyncio.Task[None]]:
+        """What hands a request that was said to be started over to the engine.
 
         It outlives `run` where the peer leaves meanwhile, and ends by itself.
         """
-        return self._answering if self._submitting else None
+        return (self._answering,) if self._submitting and self._answering is not None else ()
 
-    async def run(self) -> None:
-        """Serve the peer until its channel ends. Executions it started go on without it."""
-        about(connection=new_id(), principal=self._principal.id)
-        _log.info("a connection from %s", self._transport.handshake.peer or "this process")
+    async def run(self, frames: Sequence[Frame]) -> None:
+        """Serve the peer until its channel ends. Executions it started go on without it.
+
+        Args:
+            frames: What it has sent already.
+
+        Raises:
+            TransportError: The channel has ended.
+        """
+        about(principal=self._principal.id)
         try:
-            await self._read()
-        except TransportError as end:
-            _log.info("the connection has ended: %s", end.message)
+            await self._read(frames)
         finally:
             self._gone = True
             if not self._submitting:
@@ -148,9 +108,9 @@ class Session:
         """Close the channel with 1001, whatever is unanswered."""
         await self._transport.aclose(1001, "going away")
 
-    async def _read(self) -> None:
+    async def _read(self, frames: Sequence[Frame]) -> None:
         while True:
-            for frame in await self._transport.receive():
+            for frame in frames:
                 order = self._connection.receive(frame)
                 if isinstance(order, Close):
                     await self._transport.aclose(order.code, order.reason)
@@ -158,6 +118,7 @@ class Session:
                     return
             if self._answering is None or self._answering.done():
                 self._answering = asyncio.create_task(self._answer_all())
+            frames = await self._transport.receive()
 
     async def _finish(self) -> None:
         while self._answering is not None and not self._answering.done():

@@ -1,0 +1,107 @@
+"""Events as the frames that tell of them: made once, however many watch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from ..conversion import structure
+from ..engine.cursors import Cursor
+from ..engine.results import error_from
+from ..model import ActionResult, Event, EventKind, Json, Outcome
+from ..protocol.messages import result_item
+from ..protocol.texts import TEXTS, render_failure
+from ..protocol.v2.codec import encode
+from ..protocol.v2.events import encode_effect_event, encode_execution_event
+from ..protocol.v2.messages import CompletedData, EffectCounts, ErrorInfo, ExecutionCompleted
+from ..protocol.wording import Language
+
+_KEPT: Final = 4 << 20
+"""Characters of frames that are kept for the next who watches."""
+
+
+class EventFrames:
+    """The frames of the events that somebody watched last, for all sessions of a service.
+
+    Args:
+        language: Of the texts in them.
+    """
+
+    def __init__(self, language: Language) -> None:
+        self._language: Language = language
+        self._frames: dict[tuple[str, int], str] = {}
+        self._size = 0
+
+    def of_execution(self, cursor: Cursor, event: Event) -> str:
+        """Return the frame of an event of an execution."""
+        key = (event.stream, event.seq)
+        frame = self._frames.get(key)
+        if frame is None:
+            frame = self._encode(cursor, event)
+            self._keep(key, frame)
+        return frame
+
+    def of_effect(self, effect_key: str, event: Event) -> str:
+        """Return the frame of an event of an effect."""
+        return encode_effect_event(effect_key, event.seq, event.at, event.kind, event.body)
+
+    def _encode(self, cursor: Cursor, event: Event) -> str:
+        if event.kind == EventKind.COMPLETED:
+            data = completed_data(cursor.agent_id, event.data, self._language)
+            return encode(ExecutionCompleted(event.stream, event.seq, event.at, data))
+        return encode_execution_event(event.stream, event.seq, event.at, event.kind, event.body)
+
+    def _keep(self, key: tuple[str, int], frame: str) -> None:
+        self._frames[key] = frame
+        self._size += len(frame)
+        while self._size > _KEPT:
+            self._size -= len(self._frames.pop(next(iter(self._frames))))
+
+
+def completed_data(
+    agent_id: str, completed: Mapping[str, Json], language: Language
+) -> CompletedData:
+    """Return what the last frame of an execution tells.
+
+    Args:
+        agent_id: Whose execution.
+        completed: The data of its `completed` event.
+        language: Of the texts for people.
+    """
+    results = structure(completed["results"], list[ActionResult])
+    outcome = structure(completed["outcome"], Outcome)
+    error = completed["error"]
+    failure = None
+    if outcome is not Outcome.SUCCEEDED:
+        planned = completed["planned"]
+        failure = render_failure(
+            error if isinstance(error, Mapping) else {},
+            results,
+            planned if isinstance(planned, int) and planned else None,
+            language,
+        )
+    return CompletedData(
+        success=failure is None,
+        results=tuple(result_item(each, language) for each in results),
+        error=failure,
+        agent_id=agent_id,
+        execution_count=len(results),
+        message=None if results or failure else TEXTS[language].nothing_done,
+        status="completed",
+        outcome=outcome,
+        error_info=error_info(error),
+        effects=structure(completed["effects"], EffectCounts),
+    )
+
+
+def error_info(error: Json) -> ErrorInfo | None:
+    """Return an error of the journal, `{code, message, details}`, for programs; null: none."""
+    if not isinstance(error, Mapping):
+        return None
+    details = error.get("details")
+    return ErrorInfo(
+        code=str(error.get("code")),
+        message=str(error.get("message")),
+        retryable=error_from(error).retryable,
+        details=details if isinstance(details, Mapping) else {},
+    )
