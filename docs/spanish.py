@@ -109,6 +109,17 @@ MEANINGS: Final[Mapping[str, str]] = {
     "execution": "Una ejecución no se aceptó, o no terminó bien.",
     "execution_not_found": "No existe esa ejecución, o quien la pide no puede verla. Detalles:"
     " `execution_id`.",
+    "execution_lost": "El registro termina antes de lo que ya se vio de él: se perdieron eventos,"
+    " como al restaurar una copia de seguridad. Detalles: `stream`, `head_seq` (número de su último"
+    " evento).",
+    "effect_not_found": "No existe ese efecto, o quien lo pide no puede verlo. Detalles:"
+    " `effect_key`.",
+    "idempotency_conflict": "La clave de idempotencia se dio antes con otro agente u otra entrada;"
+    " no se ejecutó nada. Detalles: `execution_id` (lo que se ejecutó entonces).",
+    "outcome_unknown": "Ya no se puede saber si la solicitud se ejecutó antes; ahora no se ejecutó."
+    " Detalles: `reason` (`epoch`: el registro pudo perder eventos desde entonces; `expired`: la"
+    " clave es más antigua que el tiempo que se conservan; `forgotten`: se ejecutó, y se olvidó"
+    " cómo terminó).",
     "agent_stopped": "El estado del agente es `stopped`. Detalles: `agent_id`.",
     "agent_busy": "El agente se está ejecutando y no admite otra ejecución a la vez. Detalles:"
     " `agent_id`.",

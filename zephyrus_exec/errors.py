@@ -455,6 +455,40 @@ class ExecutionNotFound(ExecutionError):
     code = "execution_not_found"
 
 
+class ExecutionLost(ExecutionError):
+    """The journal ends before what was seen of it: events were lost, as by restoring a backup.
+
+    Details: `stream`, `head_seq` (number of its last event).
+    """
+
+    code = "execution_lost"
+
+
+class EffectNotFound(ExecutionError):
+    """No such effect, or none this principal may see. Details: `effect_key`."""
+
+    code = "effect_not_found"
+
+
+class IdempotencyConflict(ExecutionError):
+    """The idempotency key was given with another agent or input before; nothing was executed.
+
+    Details: `execution_id` (what was executed then).
+    """
+
+    code = "idempotency_conflict"
+
+
+class OutcomeUnknown(ExecutionError):
+    """Whether the request was executed before cannot be known any more; now it was not.
+
+    Details: `reason` (`epoch`: the journal may have lost events since; `expired`: the key is older
+    than keys are kept; `forgotten`: it was executed, and how it ended was forgotten).
+    """
+
+    code = "outcome_unknown"
+
+
 class AgentStopped(ExecutionError):
     """The agent's status is `stopped`. Details: `agent_id`."""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from ..conversion import as_json, dumps, quote
 from ..errors import (
@@ -18,12 +19,14 @@ from ..errors import (
 )
 from ..interfaces.clock import Clock, NewId
 from ..interfaces.repositories import ContractRepository
+from ..interfaces.store import ExecutionStore, Write
 from ..model import Agent, AgentStatus, Contract, EventKind, Json, Outcome, Principal
 from .access import Access
 from .conductor import Conductor
 from .execution import Ending, RunningExecution, add_started, record_of
 from .journal import Journal
 from .leases import Leases
+from .once import Claim
 from .quotas import Quotas
 from .roster import Roster
 from .snapshots import Snapshots
@@ -40,12 +43,23 @@ _WITHDRAWN = Ending(
 )
 
 
+@contextmanager
+def _overloaded_without_store() -> Iterator[None]:
+    try:
+        yield
+    except (StoreUnavailable, CommitUnknown) as error:
+        raise Overloaded(
+            "the journal cannot be written now; nothing was executed, try later"
+        ) from error
+
+
 class Acceptance:
     """Journals new executions; only then do they exist.
 
     Args:
         access: Says which agents there are, for whom.
         contracts: Where contracts come from.
+        store: Where they are journaled.
         clock: The time.
         new_id: Makes their ids.
         quotas: What each principal may use.
@@ -62,6 +76,7 @@ class Acceptance:
         self,
         access: Access,
         contracts: ContractRepository,
+        store: ExecutionStore,
         clock: Clock,
         new_id: NewId,
         *,
@@ -76,6 +91,7 @@ class Acceptance:
     ) -> None:
         self._access = access
         self._contracts = contracts
+        self._store = store
         self._clock = clock
         self._new_id = new_id
         self._quotas = quotas
@@ -88,9 +104,26 @@ class Acceptance:
         self._max_duration = max_duration
 
     async def submit(
-        self, agent_id: str, *, principal: Principal, given: Json, deadline: float | None
+        self,
+        agent_id: str,
+        *,
+        principal: Principal,
+        given: Json,
+        deadline: float | None,
+        claim: Claim | None = None,
     ) -> str:
-        """Return the id of an accepted execution, as `ExecutionEngine.submit` promises."""
+        """Return the id of an accepted execution, as `ExecutionEngine.submit` promises.
+
+        Args:
+            agent_id: Which agent.
+            principal: On whose behalf.
+            given: The input.
+            deadline: Seconds since the epoch.
+            claim: Gives a record that is written with the acceptance.
+
+        Raises:
+            StoreConflict: There is that record already; nothing was executed.
+        """
         self._check_open()
         self._quotas.count_request(principal)
         agent, contract = await self._look_up(agent_id, principal)
@@ -98,6 +131,7 @@ class Acceptance:
         while (running := self._roster.to_join(agent, principal)) is not None:
             await self._roster.decided(running)
             if running.accepted and running.cause is None:
+                await self._join(running, claim)
                 return running.id
             self._check_open()
         if deadline is not None and not math.isfinite(deadline):
@@ -114,8 +148,13 @@ class Acceptance:
             journal=self._journal(execution_id),
             done=asyncio.get_running_loop().create_future(),
         )
-        await self._accept(execution)
+        await self._accept(execution, () if claim is None else (claim(execution_id),))
         return execution_id
+
+    async def _join(self, execution: RunningExecution, claim: Claim | None) -> None:
+        if claim is not None:
+            with _overloaded_without_store():
+                await self._store.commit([claim(execution.id)])
 
     async def _look_up(self, agent_id: str, principal: Principal) -> tuple[Agent, Contract | None]:
         agent = await self._access.agent(agent_id, principal)
@@ -125,24 +164,21 @@ class Acceptance:
             return agent, None
         return agent, await self._contracts.get_contract(agent.contract_id)
 
-    async def _accept(self, execution: RunningExecution) -> None:
+    async def _accept(self, execution: RunningExecution, claims: Sequence[Write]) -> None:
         self._quotas.check_room(execution.principal)
         self._roster.enter(execution, self._conductor.turn_came)
         snapshot = execution.snapshot
         keep = () if self._snapshots.is_stored(snapshot) else (snapshot.keep,)
+        writes = (*claims, *keep)
         try:
-            await self._leases.ensure()
-            self._add_accepted(execution)
-            await self._leases.commit_under(
-                lambda lease: execution.journal.commit(
-                    keep, record=record_of(execution, self._leases.owner), expect=(lease,)
+            with _overloaded_without_store():
+                await self._leases.ensure()
+                self._add_accepted(execution)
+                await self._leases.commit_under(
+                    lambda lease: execution.journal.commit(
+                        writes, record=record_of(execution, self._leases.owner), expect=(lease,)
+                    )
                 )
-            )
-        except (StoreUnavailable, CommitUnknown) as error:
-            self._roster.leave(execution)
-            raise Overloaded(
-                "the journal cannot be written now; nothing was executed, try later"
-            ) from error
         except asyncio.CancelledError:
             execution.ask_to_end(_WITHDRAWN)
             execution.task = spawn(self._withdraw(execution), f"zephyrus {execution.id}")

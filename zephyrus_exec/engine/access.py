@@ -6,13 +6,14 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from ..errors import AgentNotFound, ExecutionNotFound
+from ..errors import AgentNotFound, EffectNotFound, ExecutionNotFound
 from ..interfaces.access import Authorizer
 from ..interfaces.repositories import AgentRepository
 from ..interfaces.store import ExecutionStore
 from ..model import Agent, Execution, Principal
 from .execution import view_of
 from .listing import find_execution
+from .records import EFFECT
 from .roster import Roster
 
 May: TypeAlias = Callable[[Principal, Execution], Awaitable[bool]]
@@ -62,18 +63,38 @@ class Access:
             raise AgentNotFound(f"there is no agent {agent_id!r}", agent_id=agent_id)
         return agent
 
-    async def execution(self, execution_id: str, principal: Principal, may: May) -> None:
-        """Return if the principal may do that with the execution.
+    async def execution(self, execution_id: str, principal: Principal, may: May) -> Execution:
+        """Return how the execution stood when asked, if the principal may do that with it.
 
         Raises:
             ExecutionNotFound: There is none.
         """
         running = self._roster.executions.get(execution_id)
         if running is None:
-            await self.stored(execution_id, principal, may)
-        elif not await may(principal, view_of(running)):
+            return await self.stored(execution_id, principal, may)
+        seen = view_of(running)
+        if not await may(principal, seen):
             await find_execution(self._store, execution_id)  # as for one that is not there
             raise _no_execution(execution_id, principal)
+        return seen
+
+    async def effect(self, effect_key: str, principal: Principal) -> str:
+        """Return the agent whose execution an effect is of, if the principal may watch that.
+
+        Where the execution is forgotten, who may operate may still watch its effects.
+
+        Raises:
+            EffectNotFound: There is none.
+        """
+        record = await self._store.get(EFFECT, effect_key)
+        execution_id = effect_key if record is None else str(record.data["execution_id"])
+        found = await find_execution(self._store, execution_id)
+        seen = await self.authorizer.may_watch(principal, found or _stand_in(execution_id))
+        operates = await self.authorizer.may_operate(principal)
+        if record is None or not (operates if found is None else seen):
+            _log.info("%s may not see effect %.100r, or there is none", principal.id, effect_key)
+            raise EffectNotFound(f"there is no effect {effect_key}", effect_key=effect_key)
+        return "" if found is None else found.agent_id
 
     async def stored(self, execution_id: str, principal: Principal, may: May) -> Execution:
         """Return how an execution stands by the journal, if the principal may do that with it.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from types import TracebackType
 from typing import Self
 
+from ..conversion import as_json
 from ..errors import (
     StoreFenced,
 )
@@ -33,6 +34,7 @@ from .admission import Admission
 from .calls import Tools
 from .clock import SystemClock, new_id
 from .conductor import Conductor
+from .cursors import Cursor, Cursors, Source
 from .cycle import CycleRunner
 from .deadlines import Deadlines
 from .effects import Effects
@@ -49,6 +51,7 @@ from .lifecycle import Lifecycle
 from .listing import list_executions, load_execution
 from .neighbours import Neighbours
 from .offers import Offers
+from .once import Once, Request, Submission
 from .owner_rule import OwnerRule
 from .quotas import Quota, Quotas
 from .reconciler import Reconciler
@@ -97,6 +100,8 @@ class ExecutionEngine:
         keep_ended: How many ended executions this process leaves in the store, at least 1; older
             ones are forgotten, unless a transaction of theirs is under way. Null: all where the
             store is durable, otherwise 1,000.
+        key_retention: Seconds for which `submit_once` knows its keys, at least; the same for every
+            process on one store.
     """
 
     def __init__(
@@ -123,6 +128,7 @@ class ExecutionEngine:
         store_grace: float = 30.0,
         low_balance_factor: float = 10.0,
         keep_ended: int | None = None,
+        key_retention: float = 86_400.0,
     ) -> None:
         self.agents = agents
         self.contracts = contracts
@@ -130,6 +136,14 @@ class ExecutionEngine:
         self.chains = dict(chains or {})
         self.signers = dict(signers or {})
         self.clock = clock or SystemClock()
+        if keep_ended is None and not store.durable:
+            keep_ended = _KEPT_IN_MEMORY
+        self.keep_ended = keep_ended
+        """How many ended executions are kept; null: all."""
+        self.key_retention = key_retention
+        """Seconds for which keys are known, at least."""
+        self.max_duration = max_duration
+        """Seconds an execution may take."""
         self._runners: dict[str, Runner] = {
             "cycle": CycleRunner(planners or {}, planner_timeout=planner_timeout),
             **(runners or {}),
@@ -172,6 +186,8 @@ class ExecutionEngine:
         self._watching = Watching(
             store, self.clock, self._roster, self._wakeups, store_grace=store_grace
         )
+        self._cursors = Cursors(store, self.clock, self._roster, self._wakeups)
+        self._once = Once(store, self.clock, retention=key_retention)
         self._leases = Leases(
             store,
             self.clock,
@@ -179,8 +195,6 @@ class ExecutionEngine:
             duration=lease_duration,
             failing=self._watching.failing,
         )
-        if keep_ended is None and not store.durable:
-            keep_ended = _KEPT_IN_MEMORY
         self._conductor = Conductor(
             self._roster,
             runners=self._runners,
@@ -208,6 +222,8 @@ class ExecutionEngine:
                 "leases": self._leases.run,
                 "reconciler": self._reconciler.run,
                 "funds": self._funds.run,
+                "cursors": self._cursors.run,
+                "keys": self._once.run,
             },
             durable=store.durable,
             tools=self._tools,
@@ -217,11 +233,13 @@ class ExecutionEngine:
             reconciler=self._reconciler,
             takeover=self._takeover,
             watching=self._watching,
+            cursors=self._cursors,
         )
 
         self._acceptance = Acceptance(
             self._access,
             contracts,
+            store,
             self.clock,
             new_id,
             quotas=Quotas(quota or Quota(), self.clock, self._roster),
@@ -361,6 +379,47 @@ class ExecutionEngine:
             agent_id, principal=principal, given=input, deadline=deadline
         )
 
+    async def submit_once(
+        self,
+        agent_id: str,
+        idempotency_key: str,
+        *,
+        principal: Principal = ANONYMOUS,
+        input: Json = None,
+        deadline: float | None = None,
+        store_epoch: str | None = None,
+    ) -> Submission:
+        """Accept an execution as `submit` does, once, however often it is asked for with this key.
+
+        That holds for every process that has the store. A key that is known is answered whatever
+        became of agent, quota or engine meanwhile. Keys are each principal's own.
+
+        Args:
+            agent_id: Which agent.
+            idempotency_key: Names the request, at most 256 characters; a UUIDv7 (`new_id`) is best,
+                since it tells its age.
+            principal: On whose behalf.
+            input: For the agent's runner and planner.
+            deadline: As for `submit`; that of the first request counts.
+            store_epoch: `store.epoch` as it was when this was first asked for; give it with
+                repetitions, so that none is taken for new by a store that lost events.
+
+        Raises:
+            IdempotencyConflict: The key was given with another agent or input before.
+            OutcomeUnknown: It may have been executed before; now it was not.
+            InvalidValue: The key is empty or too long, too.
+            StoreUnavailable: The keys cannot be read now.
+            ZephyrusError: What `submit` raises; then nothing was executed now.
+        """
+        given = None if input is None else as_json(input)
+        request = Request.of(idempotency_key, principal, agent_id, given, store_epoch)
+        return await self._once.submit(
+            request,
+            lambda claim: self._acceptance.submit(
+                agent_id, principal=principal, given=given, deadline=deadline, claim=claim
+            ),
+        )
+
     def _journal(self, execution_id: str, seq: int = 0, version: int = 0) -> Journal:
         return Journal(
             self.store,
@@ -394,6 +453,63 @@ class ExecutionEngine:
         await self._access.execution(execution_id, principal, self._may.may_watch)
         async for event in self._watching.watch(execution_id, after=after):
             yield event
+
+    async def open_cursor(
+        self,
+        execution_id: str,
+        *,
+        after: int = 0,
+        principal: Principal = ANONYMOUS,
+        ready: Callable[[Cursor], None],
+    ) -> Cursor:
+        """Return a cursor in the execution's journal, to take events from when it suits.
+
+        `watch` for who serves many watchers from one place: it needs no task of its own.
+
+        Args:
+            execution_id: Which.
+            after: Begin behind this `seq`; 0: at the beginning.
+            principal: Who watches.
+            ready: Called from the loop when there may be more, once after each `take` that
+                returned nothing.
+
+        Raises:
+            ExecutionNotFound: There is none, or it is not the principal's to see.
+            ExecutionLost: Its journal ends before `after`.
+            StoreUnavailable: The store cannot be read now.
+        """
+        execution = await self._access.execution(execution_id, principal, self._may.may_watch)
+        source = Source.execution(execution_id)
+        return await self._cursors.open(
+            source, agent_id=execution.agent_id, after=after, ready=ready
+        )
+
+    async def open_effect_cursor(
+        self,
+        effect_key: str,
+        *,
+        after: int = 0,
+        principal: Principal = ANONYMOUS,
+        ready: Callable[[Cursor], None],
+    ) -> Cursor:
+        """Return a cursor in the journal of an effect, which goes on after its execution's end.
+
+        It ends once nothing can change the effect any more.
+
+        Args:
+            effect_key: Which.
+            after: Begin behind this `seq`; 0: at the beginning.
+            principal: Who watches.
+            ready: As for `open_cursor`.
+
+        Raises:
+            EffectNotFound: There is none, or its execution is not the principal's to see.
+            ExecutionLost: Its journal ends before `after`.
+            StoreUnavailable: The store cannot be read now.
+        """
+        agent_id = await self._access.effect(effect_key, principal)
+        source = Source.effect(effect_key)
+        return await self._cursors.open(source, agent_id=agent_id, after=after, ready=ready)
 
     async def tail(
         self, position: int = 0, *, principal: Principal = ANONYMOUS

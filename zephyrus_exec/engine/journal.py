@@ -21,6 +21,7 @@ from ..errors import (
 from ..interfaces.clock import Clock
 from ..interfaces.store import Append, ExecutionStore, Expect, NewEvent, Put, Write
 from ..model import Event, EventKind, JsonObject
+from .recent import Recent
 
 T = TypeVar("T")
 
@@ -107,6 +108,8 @@ class Journal:
         self.execution_id = execution_id
         self._stalled = stalled
         self._stalled_since: float | None = None
+        self.recent = Recent(execution_id, seq)
+        """Its last events, for those who follow it."""
         self._seq = seq
         self._version = version
         self._pending: list[NewEvent] = []
@@ -223,6 +226,7 @@ class Journal:
         self._version += unit.with_record
         unit.then()
         if unit.events:
+            self.recent.add(unit.events)
             self._committed(self.execution_id)
 
     async def _resolve(self) -> None:

@@ -13,6 +13,7 @@ from ..model import Outcome
 from .calls import Tools
 from .clock import wait_until
 from .conductor import Conductor
+from .cursors import Cursors
 from .execution import Ending
 from .leases import Leases
 from .reconciler import Reconciler
@@ -49,6 +50,7 @@ class Lifecycle:
         reconciler: Watches effects.
         takeover: Takes up what others left.
         watching: Whoever waits is told of the end.
+        cursors: Likewise.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Lifecycle:
         reconciler: Reconciler,
         takeover: TakeOver,
         watching: Watching,
+        cursors: Cursors,
     ) -> None:
         self._clock = clock
         self._work = dict(work)
@@ -75,6 +78,7 @@ class Lifecycle:
         self._reconciler = reconciler
         self._takeover = takeover
         self._watching = watching
+        self._cursors = cursors
         self.tasks: list[asyncio.Task[None]] = []
         """The work in the background."""
         self.looking: asyncio.Task[None] | None = None
@@ -185,6 +189,7 @@ class Lifecycle:
                 self._conductor.release(execution)
             else:
                 self._conductor.end_early(execution, _SHUT_DOWN)
+        self._cursors.closed = True
         self._watching.close()
 
     async def _stop_looking(self) -> None:

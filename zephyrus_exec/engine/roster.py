@@ -9,6 +9,7 @@ from ..errors import AgentBusy
 from ..model import Agent, Overlap, Principal
 from .admission import Admission, Ticket
 from .execution import RunningExecution
+from .recent import Recent, RecentlyEnded
 from .wakeups import Wakeups
 
 
@@ -24,6 +25,7 @@ class Roster:
         self.admission = admission
         self.executions: dict[str, RunningExecution] = {}
         self._wakeups = wakeups
+        self._ended = RecentlyEnded()
         self._of_agent: dict[str, list[RunningExecution]] = {}
         self._of_principal: dict[str, set[RunningExecution]] = {}
         self.idle = asyncio.Event()
@@ -69,6 +71,8 @@ class Roster:
         execution.present = False
         if self.executions.get(execution.id) is execution:
             del self.executions[execution.id]
+            if execution.journal.recent.ended:
+                self._ended.add(execution.journal.recent)
         if execution.alarm is not None:
             execution.alarm.cancel()
         siblings = self._of_agent[execution.agent.id]
@@ -84,6 +88,14 @@ class Roster:
         self._wakeups.wake(execution.id)
         if not self.executions:
             self.idle.set()
+
+    def recent(self, execution_id: str) -> Recent | None:
+        """Return what is in memory of the journal of an execution of this process.
+
+        Null: nothing is; another process has it, or it ended some time ago.
+        """
+        execution = self.executions.get(execution_id)
+        return self._ended.get(execution_id) if execution is None else execution.journal.recent
 
     def of_principal(self, principal_id: str) -> Collection[RunningExecution]:
         """Return those that this principal asked for."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 ANY: Final = ""
@@ -10,23 +11,26 @@ ANY: Final = ""
 
 
 class Wakeups:
-    """Futures by execution id. Holds nothing for executions nobody waits for."""
+    """Futures and callbacks by journal. Holds nothing for journals nobody waits for."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
+        self._armed: dict[str, set[Callable[[], None]]] = {}
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._waiting) + len(self._armed)
 
     def wake(self, execution_id: str) -> None:
         """Wake everybody who waits for this execution, or for any."""
         for future in (*self._waiting.pop(execution_id, ()), *self._waiting.pop(ANY, ())):
             if not future.done():
                 future.set_result(None)
+        for callback in self._armed.pop(execution_id, ()):
+            asyncio.get_running_loop().call_soon(callback)
 
     def wake_all(self) -> None:
         """Wake everybody."""
-        for execution_id in list(self._waiting):
+        for execution_id in (*self._waiting, *self._armed):
             self.wake(execution_id)
 
     def register(self, execution_id: str) -> asyncio.Future[None]:
@@ -46,3 +50,20 @@ class Wakeups:
         waiting.remove(future)
         if not waiting:
             del self._waiting[execution_id]
+
+    def arm(self, execution_id: str, callback: Callable[[], None]) -> None:
+        """Have the next `wake` call this once, from the loop. Arming it again changes nothing."""
+        self._armed.setdefault(execution_id, set()).add(callback)
+
+    def armed(self, execution_id: str, callback: Callable[[], None]) -> bool:
+        """Return whether the next `wake` will have this called."""
+        return callback in self._armed.get(execution_id, ())
+
+    def disarm(self, execution_id: str, callback: Callable[[], None]) -> None:
+        """Forget a callback, if it is there."""
+        armed = self._armed.get(execution_id)
+        if armed is None:
+            return
+        armed.discard(callback)
+        if not armed:
+            del self._armed[execution_id]

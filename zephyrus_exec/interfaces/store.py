@@ -155,6 +155,17 @@ class ExecutionStore(ABC):
         """
 
     @abstractmethod
+    async def head(self, stream: str) -> int:
+        """Return the number of the stream's last event; 0: it has none."""
+
+    @abstractmethod
+    async def position(self) -> int:
+        """Return a position behind which `tail` has only what is committed from now on.
+
+        That of the last event there is, or where that was forgotten perhaps a greater one.
+        """
+
+    @abstractmethod
     async def get(self, kind: str, key: str) -> Record | None:
         """Return the record, or None where there is none."""
 

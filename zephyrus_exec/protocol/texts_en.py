@@ -164,6 +164,16 @@ _ERRORS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "execution": ("The execution failed",),
     "execution_not_found": ("Execution not found: {execution_id}", "Execution not found"),
+    "execution_lost": ("Events of {stream} were lost", "Events of the execution were lost"),
+    "effect_not_found": ("Effect not found: {effect_key}", "Effect not found"),
+    "idempotency_conflict": (
+        "This idempotency key belongs to another request (execution {execution_id}); nothing was "
+        "executed",
+        "This idempotency key belongs to another request; nothing was executed",
+    ),
+    "outcome_unknown": (
+        "Whether this was executed before can no longer be known; now nothing was executed",
+    ),
     "agent_stopped": ("Agent {agent_id} is stopped", "The agent is stopped"),
     "agent_busy": ("Agent {agent_id} is already running", "The agent is already running"),
     "overloaded": ("Server overloaded: nothing was executed; try again later",),

@@ -171,6 +171,17 @@ _ERRORS: Final[Mapping[str, tuple[str, ...]]] = {
         "Ejecución no encontrada: {execution_id}",
         "Ejecución no encontrada",
     ),
+    "execution_lost": (
+        "Se perdieron eventos de {stream}",
+        "Se perdieron eventos de la ejecución",
+    ),
+    "effect_not_found": ("Efecto no encontrado: {effect_key}", "Efecto no encontrado"),
+    "idempotency_conflict": (
+        "Esta clave de idempotencia pertenece a otra solicitud (ejecución {execution_id}); no se "
+        "ejecutó nada",
+        "Esta clave de idempotencia pertenece a otra solicitud; no se ejecutó nada",
+    ),
+    "outcome_unknown": ("Ya no se puede saber si esto se ejecutó antes; ahora no se ejecutó nada",),
     "agent_stopped": ("El agente {agent_id} está detenido", "El agente está detenido"),
     "agent_busy": (
         "El agente {agent_id} ya se está ejecutando",

@@ -81,6 +81,16 @@ class MemoryStore(ExecutionStore):
         self._ensure_open()
         return self._events.tail(position, max(0, limit))
 
+    async def head(self, stream: str) -> int:
+        """Return the number of the stream's last event; 0: it has none."""
+        self._ensure_open()
+        return self._events.head(stream)
+
+    async def position(self) -> int:
+        """Return the position of the last event that was ever appended."""
+        self._ensure_open()
+        return self._events.position
+
     async def get(self, kind: str, key: str) -> Record | None:
         """Return the record, or None where there is none."""
         self._ensure_open()

@@ -24,7 +24,8 @@ class EventLog:
     def __init__(self) -> None:
         self._streams: dict[str, list[Event]] = {}
         self._all: list[Event] = []
-        self._head = 0
+        self.position = 0
+        """That of the last event that was ever added."""
         self._forgotten: set[int] = set()
         """Positions that are still in the order of commits, though their events are forgotten."""
 
@@ -37,7 +38,7 @@ class EventLog:
         """Add the events and return the position of the last; 0 where there are none."""
         if not write.events:
             return 0
-        stream, position = write.stream, self._head
+        stream, position = write.stream, self.position
         added = [
             Event(stream, seq, new.at, new.kind, new.body, new.schema, position := position + 1)
             for seq, new in enumerate(write.events, write.seq)
@@ -48,7 +49,7 @@ class EventLog:
         else:
             events += added
         self._all += added
-        self._head = position
+        self.position = position
         return position
 
     def forget(self, stream: str) -> None:

@@ -145,6 +145,14 @@ class SqliteStore(ExecutionStore):
         rows = await self._select(queries.tail(position, limit))
         return [Event(*row) for row in rows]
 
+    async def head(self, stream: str) -> int:
+        """Return the number of the stream's last event; 0: it has none."""
+        return int((await self._select(queries.head(stream)))[0][0])
+
+    async def position(self) -> int:
+        """Return the position of the last event that was ever appended."""
+        return int((await self._select(queries.position()))[0][0])
+
     async def get(self, kind: str, key: str) -> Record | None:
         """Return the record, or None where there is none."""
         rows = await self._select(queries.get(kind, key))

@@ -26,6 +26,19 @@ def tail(position: int, limit: int) -> Query:
     return f"{_EVENT} {where}", (position, max(0, limit))
 
 
+def head(stream: str) -> Query:
+    """Return the query for `ExecutionStore.head`."""
+    return "SELECT coalesce(max(seq), 0) FROM zx_event WHERE stream = ?", (stream,)
+
+
+def position() -> Query:
+    """Return the query for `ExecutionStore.position`.
+
+    SQLite remembers the greatest it ever gave, so that none is given twice.
+    """
+    return "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'zx_event'", ()
+
+
 def get(kind: str, key: str) -> Query:
     """Return the query for `ExecutionStore.get`."""
     return f"{_RECORD} WHERE kind = ? AND key = ?", (kind, key)

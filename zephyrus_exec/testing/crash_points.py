@@ -103,6 +103,14 @@ class PointedStore(ExecutionStore):
         """Return what the inner store has."""
         return await self._inner.tail(position, limit=limit)
 
+    async def head(self, stream: str) -> int:
+        """Return what the inner store has."""
+        return await self._inner.head(stream)
+
+    async def position(self) -> int:
+        """Return what the inner store has."""
+        return await self._inner.position()
+
     async def get(self, kind: str, key: str) -> Record | None:
         """Return what the inner store has."""
         return await self._inner.get(kind, key)

@@ -149,6 +149,16 @@ class FaultyStore(ExecutionStore):
         await self._answer(readable=self.readable)
         return await self.inner.tail(position, limit=limit)
 
+    async def head(self, stream: str) -> int:
+        """Return what the inner store has."""
+        await self._answer(readable=self.readable)
+        return await self.inner.head(stream)
+
+    async def position(self) -> int:
+        """Return what the inner store has."""
+        await self._answer(readable=self.readable)
+        return await self.inner.position()
+
     async def get(self, kind: str, key: str) -> Record | None:
         """Return what the inner store has."""
         await self._answer(readable=self.readable)

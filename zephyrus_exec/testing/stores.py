@@ -147,6 +147,34 @@ class StoreConformance(ABC):
             positions = [event.position for event in events]
             assert positions == sorted(set(positions))
 
+    async def test_the_head_of_a_stream_is_the_number_of_its_last_event(
+        self, tmp_path: Path
+    ) -> None:
+        """0 where it has none, or none any more."""
+        async with self.opened(tmp_path) as store:
+            assert await store.head("s") == 0
+            await store.commit([Append("s", 1, new_events("a", "b")), Append("t", 1, ())])
+            await store.commit([Append("s", 3, new_events("c"))])
+            assert [await store.head(stream) for stream in "st"] == [3, 0]
+            await store.commit([Forget("s")])
+            assert await store.head("s") == 0
+
+    async def test_behind_the_position_is_only_what_is_committed_from_then_on(
+        self, tmp_path: Path
+    ) -> None:
+        """Also where the last events were forgotten."""
+        async with self.opened(tmp_path) as store:
+            before = await store.position()
+            await store.commit([Append("s", 1, new_events("a", "b"))])
+            assert places(await store.tail(before)) == [("s", 1), ("s", 2)]
+            position = await store.position()
+            assert await store.tail(position) == []
+            await store.commit([Forget("s")])
+            assert await store.position() >= position
+            forgotten = await store.position()
+            await store.commit([Append("t", 1, new_events("c"))])
+            assert places(await store.tail(forgotten)) == [("t", 1)]
+
     async def test_tail_pages_by_position(self, tmp_path: Path) -> None:
         """Following `tail` page by page misses nothing and repeats nothing."""
         async with self.opened(tmp_path) as store:
@@ -496,6 +524,8 @@ class StoreConformance(ABC):
             store.commit([Put("k", "a", 0, "{}")]),
             store.read("s"),
             store.tail(0),
+            store.head("s"),
+            store.position(),
             store.get("k", "a"),
             store.scan("k"),
             store.check(),

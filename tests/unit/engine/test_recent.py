@@ -1,0 +1,81 @@
+"""The last events in memory: as many as fit, and never a gap."""
+
+from __future__ import annotations
+
+from zephyrus_exec.engine.recent import Recent, RecentlyEnded
+from zephyrus_exec.interfaces.store import NewEvent
+
+
+def new(count: int, *, size: int = 2, kind: str = "progress") -> list[NewEvent]:
+    return [NewEvent(float(n), kind, "x" * size) for n in range(count)]
+
+
+def seqs(recent: Recent, after: int, limit: int = 1000) -> list[int] | None:
+    events = recent.after(after, limit)
+    return None if events is None else [event.seq for event in events]
+
+
+def test_what_was_just_added_is_there_in_order() -> None:
+    recent = Recent("s")
+    recent.add(new(2))
+    recent.add(new(3))
+    assert (recent.head, recent.ended) == (5, False)
+    assert seqs(recent, 0) == [1, 2, 3, 4, 5]
+    assert seqs(recent, 3) == [4, 5]
+    assert seqs(recent, 1, limit=2) == [2, 3]
+    assert seqs(recent, 5) == []
+    assert seqs(recent, 9) == []
+
+
+def test_what_was_there_before_is_not_known() -> None:
+    recent = Recent("s", 7)
+    assert seqs(recent, 7) == []
+    assert seqs(recent, 6) is None
+    recent.add(new(1))
+    assert seqs(recent, 7) == [8]
+    assert seqs(recent, 6) is None
+
+
+def test_many_events_push_the_oldest_out() -> None:
+    recent = Recent("s")
+    for _ in range(10):
+        recent.add(new(10))
+    assert seqs(recent, 35) is None
+    assert seqs(recent, 36) == list(range(37, 101))
+    assert recent.characters == 2 * 64
+
+
+def test_large_events_push_the_oldest_out_and_perhaps_all() -> None:
+    recent = Recent("s")
+    recent.add(new(3, size=30_000))
+    assert seqs(recent, 0) is None
+    assert seqs(recent, 1) == [2, 3]
+    recent.add(new(1, size=100_000))
+    assert seqs(recent, 3) is None
+    assert seqs(recent, 4) == []
+    assert recent.characters == 0
+
+
+def test_the_end_is_known() -> None:
+    recent = Recent("s")
+    recent.add(new(1, kind="completed"))
+    assert recent.ended
+
+
+def test_of_those_that_ended_the_last_are_kept() -> None:
+    ended = RecentlyEnded()
+    for n in range(1100):
+        ended.add(Recent(f"s{n}"))
+    assert ended.get("s75") is None
+    assert ended.get("s76") is not None
+    assert ended.get("s1099") is not None
+
+
+def test_of_those_that_ended_with_much_data_fewer_are_kept() -> None:
+    ended = RecentlyEnded()
+    for n in range(100):
+        recent = Recent(f"s{n}")
+        recent.add(new(1, size=60_000))
+        ended.add(recent)
+    kept = [n for n in range(100) if ended.get(f"s{n}") is not None]
+    assert kept == list(range(31, 100))

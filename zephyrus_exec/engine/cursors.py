@@ -1,0 +1,318 @@
+"""Places in journals, from which whoever watches reads on at its own pace."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from attrs import frozen
+
+from ..errors import (
+    EffectNotFound,
+    ExecutionLost,
+    ExecutionNotFound,
+    ExecutionReleased,
+    StoreError,
+    ZephyrusError,
+)
+from ..interfaces.clock import Clock
+from ..interfaces.store import ExecutionStore
+from ..model import Event
+from .execution import ENDED
+from .journal import EXECUTION
+from .records import EFFECT, SETTLED, effect_stream
+from .roster import Roster
+from .wakeups import Wakeups
+
+_log = logging.getLogger(__name__)
+
+_POLL_FOREIGN: Final = 0.5
+"""Seconds between looks at what others have written."""
+
+Ready: TypeAlias = "Callable[[Cursor], None]"
+"""Hears, from the loop, that there may be more to take."""
+
+
+@frozen
+class Source:
+    """A journal, and the record that says whether it goes on."""
+
+    stream: str
+    kind: str
+    key: str
+    """Of the record."""
+    over: str
+    """Its group once nothing will follow in the journal."""
+
+    @classmethod
+    def execution(cls, execution_id: str) -> Source:
+        """Return the journal of an execution."""
+        return cls(execution_id, EXECUTION, execution_id, ENDED)
+
+    @classmethod
+    def effect(cls, effect_key: str) -> Source:
+        """Return the journal of an effect."""
+        return cls(effect_stream(effect_key), EFFECT, effect_key, SETTLED)
+
+    def missing(self) -> ZephyrusError:
+        """Return the error of there being no such journal."""
+        if self.kind == EFFECT:
+            return EffectNotFound(f"there is no effect {self.key}", effect_key=self.key)
+        return ExecutionNotFound(f"there is no execution {self.key}", execution_id=self.key)
+
+
+class Cursor:
+    """A place in one journal. However far behind it is, nothing is kept for it but that place.
+
+    Made by `Cursors.open`. One `take` at a time.
+    """
+
+    def __init__(
+        self,
+        cursors: Cursors,
+        source: Source,
+        *,
+        agent_id: str,
+        head: int,
+        terminal: bool,
+        after: int,
+        ready: Ready,
+    ) -> None:
+        self._cursors = cursors
+        self._source = source
+        self._ready = ready
+        self.agent_id = agent_id
+        """The agent whose execution it is about; empty: that execution is forgotten."""
+        self.head = head
+        """Number of the journal's last event when the cursor was opened."""
+        self.terminal = terminal
+        """Whether that was the last there will ever be."""
+        self.after = after
+        """Number of the last event that was taken."""
+        self.ended = terminal and after >= head
+        """Whether every event there will ever be was taken."""
+        self.closed = False
+        """Whether nobody takes anything any more."""
+        self._taking = False
+
+    @property
+    def stream(self) -> str:
+        """The journal: an execution's id, or `effect:` and an effect's key."""
+        return self._source.stream
+
+    def take_now(self, limit: int) -> list[Event] | None:
+        """Return the next events as `take` does, where that needs no look at the store.
+
+        Returns:
+            What `take` returns; null: the store has to be asked.
+        """
+        if self.ended or self.closed:
+            return []
+        recent = self._cursors.recent(self.stream)
+        events = None if recent is None else recent.after(self.after, limit)
+        if recent is None or events is None:
+            return None
+        self._advance(events, recent.head if recent.ended else None)
+        if not events and not self.ended:
+            self._cursors.arm(self)
+        return events
+
+    async def take(self, limit: int) -> list[Event]:
+        """Return the next events, in order and without a gap.
+
+        Args:
+            limit: At most so many, at least 1.
+
+        Returns:
+            The events. Empty: there are none now; unless the cursor has ended or is closed,
+            `ready` is then called once, from the loop, when there may be more.
+
+        Raises:
+            ExecutionNotFound: It was forgotten meanwhile.
+            ExecutionReleased: It goes on, but this process ends.
+            StoreUnavailable: The store cannot be read now; take again later.
+        """
+        self._taking = True
+        try:
+            while (events := self.take_now(limit)) is None:
+                events = await self._read(limit)
+                if events or self._cursors.armed(self):
+                    break
+            return [] if self.closed else events
+        finally:
+            self._taking = False
+
+    async def _read(self, limit: int) -> list[Event]:
+        """Return what the store has. None, and the cursor is armed: there is nothing now."""
+        self._cursors.arm(self, foreign=True)  # before the look, so that nothing is missed
+        waits = False
+        try:
+            last = await self._cursors.last(self._source)
+            events = await self._cursors.store.read(self.stream, after=self.after, limit=limit)
+            waits = not events and last is None
+            if waits and self._cursors.closed:
+                waits = False
+                raise ExecutionReleased(
+                    f"this process ends; {self.stream} goes on in the next one that opens its "
+                    "journal"
+                )
+        finally:
+            if not waits:
+                self._cursors.disarm(self)
+        self._advance(events, last)
+        return events
+
+    def close(self) -> None:
+        """Let go of it: nothing is called and nothing is kept for it any more."""
+        self.closed = True
+        self._cursors.disarm(self)
+
+    def wake(self) -> None:
+        """Hear, from the loop, that the journal grew, or that this process ends."""
+        self._cursors.disarm(self)
+        if not self._taking and not self.closed:
+            self._ready(self)
+
+    def _advance(self, events: list[Event], last: int | None) -> None:
+        if self.closed:
+            return
+        if events:
+            self.after = events[-1].seq
+        self.ended = last is not None and self.after >= last
+
+
+class Cursors:
+    """Opens cursors, and tells them when there may be more.
+
+    What this process journals wakes them at once. What others write, effects included, is found by
+    one task that follows the store, however many cursors wait, and only while one does.
+
+    Args:
+        store: Where the journals are.
+        clock: The time.
+        roster: The executions of this process.
+        wakeups: Tell when one of them grew.
+    """
+
+    def __init__(
+        self, store: ExecutionStore, clock: Clock, roster: Roster, wakeups: Wakeups
+    ) -> None:
+        self.store = store
+        """Where the journals are."""
+        self.recent = roster.recent
+        """Returns what is in memory of a journal; null: nothing."""
+        self.closed = False
+        """Whether this process waits for others no more."""
+        self._clock = clock
+        self._wakeups = wakeups
+        self._foreign: set[Cursor] = set()
+        self._wanted = asyncio.Event()
+
+    async def open(self, source: Source, *, agent_id: str, after: int, ready: Ready) -> Cursor:
+        """Return a cursor.
+
+        Args:
+            source: Which journal.
+            agent_id: The agent whose execution it is about.
+            after: Begin behind the event of this number; 0: at the beginning.
+            ready: Hears when there may be more.
+
+        Raises:
+            ExecutionNotFound, EffectNotFound: There is no such journal.
+            ExecutionLost: It does not reach as far as `after`.
+            StoreUnavailable: The store cannot be read now.
+        """
+        recent = self.recent(source.stream)
+        if recent is not None:
+            head, terminal = recent.head, recent.ended
+        else:
+            head, terminal = await self._stands(source)
+        if after > head:
+            raise ExecutionLost(
+                f"{source.stream} ends at event {head}, before {after}: events were lost",
+                stream=source.stream,
+                head_seq=head,
+            )
+        return Cursor(
+            self,
+            source,
+            agent_id=agent_id,
+            head=head,
+            terminal=terminal,
+            after=after,
+            ready=ready,
+        )
+
+    async def last(self, source: Source) -> int | None:
+        """Return the number of the last event there will ever be; null: that is not known yet.
+
+        Raises:
+            ExecutionNotFound, EffectNotFound: There is no such journal any more.
+        """
+        record = await self.store.get(source.kind, source.key)
+        if record is not None and record.group != source.over:
+            return None
+        head = await self.store.head(source.stream)
+        if record is None or not head:
+            raise source.missing()
+        return head
+
+    async def _stands(self, source: Source) -> tuple[int, bool]:
+        """Return the number of the last event, and whether none will follow."""
+        last = await self.last(source)
+        if last is not None:
+            return last, True
+        head = await self.store.head(source.stream)
+        last = await self.last(source)
+        return (head, False) if last is None else (last, True)
+
+    # --- waking ----------------------------------------------------------------------------------
+
+    def arm(self, cursor: Cursor, *, foreign: bool = False) -> None:
+        """Wake the cursor, once, when its journal grows.
+
+        Args:
+            cursor: Which.
+            foreign: Whether others may write it.
+        """
+        self._wakeups.arm(cursor.stream, cursor.wake)
+        if foreign:
+            self._foreign.add(cursor)
+            self._wanted.set()
+
+    def armed(self, cursor: Cursor) -> bool:
+        """Return whether it will be woken, and was not yet."""
+        return self._wakeups.armed(cursor.stream, cursor.wake)
+
+    def disarm(self, cursor: Cursor) -> None:
+        """Do not wake the cursor."""
+        self._wakeups.disarm(cursor.stream, cursor.wake)
+        self._foreign.discard(cursor)
+
+    async def run(self) -> None:
+        """Follow what others write, while cursors wait for it, until cancelled."""
+        while True:
+            await self._wanted.wait()
+            try:
+                await self._follow()
+            except StoreError as error:
+                _log.info("the journals of other processes cannot be followed now: %s", error)
+                await self._clock.sleep_until(self._clock.now() + _POLL_FOREIGN)
+
+    async def _follow(self) -> None:
+        """Wake those whose journals grow, until nobody waits any more."""
+        position = await self.store.position()
+        for cursor in list(self._foreign):  # what came before that, they look for themselves
+            self._wakeups.wake(cursor.stream)
+        while True:
+            await self._clock.sleep_until(self._clock.now() + _POLL_FOREIGN)
+            if not self._foreign:
+                self._wanted.clear()
+                return
+            while events := await self.store.tail(position):
+                position = events[-1].position
+                for stream in {event.stream for event in events}:
+                    if self.recent(stream) is None:
+                        self._wakeups.wake(stream)

@@ -1,0 +1,80 @@
+"""The last events of a journal, kept in memory for those who follow it live."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from itertools import islice
+from typing import Final
+
+from ..interfaces.store import NewEvent
+from ..model import Event, EventKind
+
+_MOST_EVENTS: Final = 64
+"""Events kept of one journal."""
+_MOST_CHARACTERS: Final = 64 * 1024
+"""Characters of their data."""
+_MOST_ENDED: Final = 1024
+"""Ended journals of which they are kept."""
+_MOST_CHARACTERS_ENDED: Final = 4 * 1024 * 1024
+"""Characters of their data, over all of those."""
+
+
+class Recent:
+    """The last committed events of one journal, as many as fit.
+
+    Whoever follows it live finds them here, without a look at the store; whoever is behind reads
+    there. The events are shared by all who follow. Their `position` is 0: nobody asked the store.
+
+    Args:
+        stream: The journal.
+        head: How many events it has already.
+    """
+
+    def __init__(self, stream: str, head: int = 0) -> None:
+        self.stream = stream
+        self.head = head
+        """Number of the journal's last event."""
+        self.ended = False
+        """Whether that is its end."""
+        self.characters = 0
+        """Of the data of the events that are kept."""
+        self._events: deque[Event] = deque()
+
+    def add(self, events: Sequence[NewEvent]) -> None:
+        """Keep events that were committed behind the last one, and let go of the oldest."""
+        for seq, new in enumerate(events, self.head + 1):
+            self._events.append(Event(self.stream, seq, new.at, new.kind, new.body, new.schema))
+            self.characters += len(new.body)
+            self.ended = new.kind == EventKind.COMPLETED
+        self.head += len(events)
+        while len(self._events) > _MOST_EVENTS or self.characters > _MOST_CHARACTERS:
+            self.characters -= len(self._events.popleft().body)
+
+    def after(self, seq: int, limit: int) -> list[Event] | None:
+        """Return the events behind `seq`, at most `limit`; null: not all of them are kept."""
+        missed = self.head - seq
+        if missed > len(self._events):
+            return None
+        start = len(self._events) - max(0, missed)
+        return list(islice(self._events, start, start + limit))
+
+
+class RecentlyEnded:
+    """What is kept of the journals that ended last, for those who have not read their end yet."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Recent] = {}
+        self._characters = 0
+
+    def add(self, recent: Recent) -> None:
+        """Keep one more, and let go of those that ended first."""
+        self._kept[recent.stream] = recent
+        self._characters += recent.characters
+        while len(self._kept) > _MOST_ENDED or self._characters > _MOST_CHARACTERS_ENDED:
+            first = self._kept.pop(next(iter(self._kept)))
+            self._characters -= first.characters
+
+    def get(self, stream: str) -> Recent | None:
+        """Return what is kept of a journal; null: nothing."""
+        return self._kept.get(stream)
