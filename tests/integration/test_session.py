@@ -433,7 +433,7 @@ async def test_a_bug_in_the_engine_ends_the_channel_with_1011_and_an_incident(
         await other.send(execute("noop"))
         assert await other.replies(2) == [started("noop"), nothing_done("noop")]
     assert isinstance(end, TransportClosedByPeer)
-    (record,) = [record for record in caplog.records if record.name == "zephyrus_exec.session"]
+    (record,) = [record for record in caplog.records if record.name == "zephyrus_exec.session.v1"]
     incident = record.getMessage().rpartition(" ")[2]
     assert end.details == {
         "close_code": 1011,
