@@ -61,6 +61,8 @@ LIMITS: Final = {
     "max_duration": 600.0,
     "executions_kept": None,
     "idempotency_key_retention": 86400.0,
+    "max_idempotency_key": 256,
+    "max_agent_id": 256,
 }
 REPLIES: Final[dict[str, dict[str, Any]]] = {
     "HelloAck": {
@@ -72,7 +74,7 @@ REPLIES: Final[dict[str, dict[str, Any]]] = {
         "store_epoch": "s1",
         "principal": IDENTITY,
         "limits": LIMITS,
-        "heartbeat": {"ping_after": 5.0},
+        "heartbeat": {"ping_after": 25.0, "lost_after": 60.0},
     },
     "AuthExpiring": {"type": "auth_expiring", "expires_at": 9.5},
     "AuthAck": {"type": "auth_ack", "request_id": "r", "principal": IDENTITY},
