@@ -9,13 +9,11 @@ A part stands between `<!-- generated: NAME -->` and `<!-- end -->`.
 from __future__ import annotations
 
 import argparse
-import ast
 import inspect
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from textwrap import dedent
 from typing import Any, Final
 
 import attrs
@@ -30,6 +28,7 @@ from zephyrus_exec.config.variables import RETIRED, VARIABLES
 from zephyrus_exec.protocol.messages import REQUEST_TYPES
 from zephyrus_exec.protocol.texts_en import ENGLISH
 from zephyrus_exec.protocol.texts_es import SPANISH
+from zephyrus_exec.protocol.v2.schema import field_docs
 
 DOCS: Final = Path(__file__).parent
 _PART: Final = re.compile(r"(<!-- generated: ([\w-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
@@ -158,23 +157,8 @@ def _rejections(columns: Sequence[str], names: Mapping[str, str]) -> str:
 # --- values --------------------------------------------------------------------------------------
 
 
-def _field_docs(kind: type) -> dict[str, str]:
-    """Return the strings under the fields of a class, by field."""
-    tree = ast.parse(dedent(inspect.getsource(kind))).body[0]
-    assert isinstance(tree, ast.ClassDef)
-    found: dict[str, str] = {}
-    name = ""
-    for node in tree.body:
-        match node:
-            case ast.AnnAssign(target=ast.Name(id=name)) | ast.Assign(targets=[ast.Name(id=name)]):
-                pass
-            case ast.Expr(value=ast.Constant(value=str(text))) if name:
-                found[name] = inspect.cleandoc(text)
-    return found
-
-
 def _fields(kind: type[Any]) -> str:
-    docs = _field_docs(kind)
+    docs = field_docs(kind)
     rows = [
         (_code(field.name), _type_name(field.type), _default(field), docs.get(field.name, ""))
         for field in attrs.fields(kind)
@@ -220,7 +204,7 @@ def _default(field: attrs.Attribute[Any]) -> str:
 
 
 def _events() -> str:
-    docs = _field_docs(model.EventKind)
+    docs = field_docs(model.EventKind)
     return _table(
         ("event", "its data"), [(_code(kind.value), docs[kind.name]) for kind in model.EventKind]
     )

@@ -353,13 +353,14 @@ def _json_object(value: object, _: object = None) -> Json:
     return _json(value)
 
 
-def _is_json(kind: Any) -> bool:
+def is_json(kind: Any) -> bool:
     """Tell `Json` however often its forward references have been resolved."""
     return get_origin(kind) in (Union, UnionType) and {bool, str, type(None)} <= set(get_args(kind))
 
 
-def _is_json_object(kind: Any) -> bool:
-    return get_origin(kind) in (Mapping, dict) and _is_json(get_args(kind)[1])
+def is_json_object(kind: Any) -> bool:
+    """Tell `JsonObject`, likewise."""
+    return get_origin(kind) in (Mapping, dict) and is_json(get_args(kind)[1])
 
 
 # --- classes and sequences -----------------------------------------------------------------------
@@ -436,8 +437,8 @@ def _build() -> Converter:
     converter.register_structure_hook_factory(
         _is_sequence, lambda kind: _sequence_hook(kind, converter)
     )
-    converter.register_structure_hook_func(_is_json_object, _json_object)
-    converter.register_structure_hook_func(_is_json, _json)
+    converter.register_structure_hook_func(is_json_object, _json_object)
+    converter.register_structure_hook_func(is_json, _json)
     _register_writers(converter)
     return converter
 
@@ -447,7 +448,7 @@ def _register_writers(converter: Converter) -> None:
     converter.register_unstructure_hook(Decimal, lambda value: format(value, "f"))
     converter.register_unstructure_hook_func(_is_set, sorted)
     converter.register_unstructure_hook_func(
-        lambda kind: _is_json(kind) or _is_json_object(kind), lambda value: value
+        lambda kind: is_json(kind) or is_json_object(kind), lambda value: value
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from attrs import Attribute, frozen
 
@@ -47,3 +48,26 @@ class Within:
             "is out of range",
             f"write a number of at least {self.least:g}{upper}",
         )
+
+
+@frozen
+class OneOf:
+    """One of these values, null where the field allows it."""
+
+    choices: tuple[str | int | bool, ...]
+
+    def __call__(self, _: object, attribute: Attribute[Any], value: object) -> None:
+        """Raise where the value is none of them."""
+        if value is None or value in self.choices:
+            return
+        known = ", ".join(map(str, self.choices))
+        raise InvalidValue.at(f"$.{attribute.name}", "is not allowed", f"write one of {known}")
+
+
+ITEMS: Final = "zephyrus_exec.items"
+"""Under this, a field's metadata has the class that its free objects look like."""
+
+
+def items(kind: type[Any]) -> Mapping[str, type[Any]]:
+    """Return metadata that say what the objects of a list look like, which nobody reads as such."""
+    return {ITEMS: kind}

@@ -20,12 +20,15 @@ from ..texts import cut
 from .messages import (
     CLIENT_MESSAGES,
     SERVER_MESSAGES,
+    TARGETED,
     ClientMessage,
     ExecutionCompleted,
     ExecutionStarted,
     ServerMessage,
     Subscribe,
+    Subscribed,
     Unsubscribe,
+    Unsubscribed,
 )
 
 _FACTORY: Final[Any] = attrs.Factory
@@ -83,10 +86,7 @@ def read_request(message: JsonObject) -> ClientMessage:
         InvalidMessage: A field is missing, wrong, or not known; details name `field`, `problem`
             and `remedy`.
     """
-    request = cast(ClientMessage, _read(message, _kind(message, _OF_CLIENT)))
-    if isinstance(request, Subscribe | Unsubscribe):
-        _check_target(request)
-    return request
+    return cast(ClientMessage, _read(message, _kind(message, _OF_CLIENT)))
 
 
 def read_reply(message: JsonObject) -> ServerMessage:
@@ -118,13 +118,16 @@ def _response(message: JsonObject) -> type[Any]:
 def _read(message: JsonObject, kind: type[Any]) -> object:
     fields = {name: value for name, value in message.items() if name != "type"}
     try:
-        return structure(fields, kind)
+        read = structure(fields, kind)
     except InvalidValue as error:
         raise InvalidMessage(error.message, **error.details) from None
+    if isinstance(read, TARGETED):
+        _check_target(read)
+    return read
 
 
-def _check_target(request: Subscribe | Unsubscribe) -> None:
-    if (request.execution_id is None) is (request.effect_key is None):
+def _check_target(read: Subscribe | Subscribed | Unsubscribe | Unsubscribed) -> None:
+    if (read.execution_id is None) is (read.effect_key is None):
         raise _invalid("$", "names no target, or two", "write execution_id or effect_key")
 
 

@@ -14,7 +14,7 @@ from attrs import field, frozen
 
 from ...model import Json, JsonObject, Outcome
 from ..messages import MAX_AGENT_ID
-from .bounds import Text, Within
+from .bounds import OneOf, Text, Within, items
 
 V2_SUBPROTOCOL: Final = "zephyrus.exec.v2.json"
 VERSION: Final = 2
@@ -36,6 +36,7 @@ class Credential:
     scheme: str = field(validator=Text(32))
     """`bearer` (RFC 6750)."""
     token: str = field(repr=False, validator=Text(MAX_CREDENTIAL))
+    """The credential itself; it is never logged."""
 
 
 @frozen
@@ -59,6 +60,7 @@ class Identity:
     """On whose behalf a connection asks."""
 
     id: str
+    """Its name, unique on this server."""
     scopes: tuple[str, ...]
     """Any of `execute`, `watch`, `operate`."""
     expires_at: float | None
@@ -115,7 +117,8 @@ class HelloAck:
     type: ClassVar[str] = "hello_ack"
 
     request_id: str
-    version: int
+    """That of the request."""
+    version: int = field(validator=OneOf((VERSION,)))
     """The version that is spoken."""
     server: str
     """Its name and release, for logs."""
@@ -124,8 +127,11 @@ class HelloAck:
     store_epoch: str
     """Names the incarnation of the store: another one means that events may have been lost."""
     principal: Identity
+    """On whose behalf the connection asks."""
     limits: Limits
+    """What is enforced."""
     heartbeat: Heartbeat
+    """What silence means."""
 
 
 @frozen
@@ -135,6 +141,7 @@ class AuthExpiring:
     type: ClassVar[str] = "auth_expiring"
 
     expires_at: float
+    """When it ends."""
 
 
 @frozen
@@ -144,9 +151,11 @@ class Auth:
     type: ClassVar[str] = "auth"
 
     request_id: str = field(validator=Text(MAX_REQUEST_ID))
+    """Chosen by the client; unique among its unanswered requests on this connection."""
     scheme: str = field(validator=Text(32))
     """`bearer` (RFC 6750)."""
     token: str = field(repr=False, validator=Text(MAX_CREDENTIAL))
+    """The credential itself; it is never logged."""
 
 
 @frozen
@@ -156,7 +165,9 @@ class AuthAck:
     type: ClassVar[str] = "auth_ack"
 
     request_id: str
+    """That of the request."""
     principal: Identity
+    """The same as before, and when the new credential ends."""
 
 
 # --- start ---------------------------------------------------------------------------------------
@@ -169,7 +180,9 @@ class Execute:
     type: ClassVar[str] = "execute"
 
     request_id: str = field(validator=Text(MAX_REQUEST_ID))
+    """Chosen by the client; unique among its unanswered requests on this connection."""
     agent_id: str = field(validator=Text(MAX_AGENT_ID))
+    """Which agent."""
     idempotency_key: str | None = field(default=None, validator=Text(MAX_IDEMPOTENCY_KEY))
     """Names what the client wants done: the same key asks for the same execution, once."""
     store_epoch: str | None = field(default=None, validator=Text(MAX_EXECUTION_ID))
@@ -184,11 +197,11 @@ class Execute:
 class StartedData:
     """What v1 says, and whether this is an answer to a key that was known."""
 
-    success: bool
+    success: bool = field(validator=OneOf((True,)))
     """True."""
     message: str
     """For people."""
-    status: str
+    status: str = field(validator=OneOf(("started",)))
     """`started`"""
     replayed: bool
     """Whether the key was known: this is the execution that was accepted under it then."""
@@ -201,11 +214,15 @@ class ExecutionStarted:
     type: ClassVar[str] = "execution_response"
 
     request_id: str
+    """That of the request."""
     execution_id: str
+    """Names the execution from now on, for everybody who may watch it."""
     store_epoch: str
-    seq: int
+    """What to repeat the request with, should it have to be."""
+    seq: int = field(validator=OneOf((1,)))
     """1: of the event that says so."""
     data: StartedData
+    """What v1 says, and more."""
 
 
 # --- watch ---------------------------------------------------------------------------------------
@@ -218,12 +235,15 @@ class ExecutionEvent:
     type: ClassVar[str] = "execution_event"
 
     execution_id: str
-    seq: int
+    """Whose event."""
+    seq: int = field(validator=Within(1))
     """1, 2, 3, … without a gap."""
     at: float
+    """When it was written, by the server's clock."""
     event: str
     """Its kind. Clients ignore kinds that they do not know."""
     data: JsonObject
+    """What is told, by its kind."""
 
 
 @frozen
@@ -231,23 +251,55 @@ class ErrorInfo:
     """What went wrong, for programs."""
 
     code: str
+    """See the list of codes."""
     message: str
     """In English, for developers; `error` beside it is for people."""
     retryable: bool
     """Whether the same request may succeed later without anybody changing anything."""
     details: JsonObject = field(factory=dict)
+    """What programs may use, by the code."""
 
 
 @frozen
 class EffectCounts:
     """Where the effects of an execution stood at its end."""
 
-    mined: int
-    finalized: int
-    reverted: int
-    pending: int
-    displaced: int
-    in_doubt: int
+    mined: int = field(validator=Within(0))
+    """In a block, as deep as was asked for, and it succeeded; not final yet."""
+    finalized: int = field(validator=Within(0))
+    """In a final block, and it succeeded: it happened."""
+    reverted: int = field(validator=Within(0))
+    """In a block, and the contract refused."""
+    pending: int = field(validator=Within(0))
+    """Signed, and in no block yet."""
+    displaced: int = field(validator=Within(0))
+    """Its nonce was used by something else: it did not happen, and will not."""
+    in_doubt: int = field(validator=Within(0))
+    """Its nonce was used, and nobody can see by what: it may have happened."""
+
+
+@frozen
+class ResultItem:
+    """What came of one action."""
+
+    function_name: str
+    """The contract function, or the name a runner gave its action."""
+    parameters: JsonObject
+    """The values it was called with, defaults filled in."""
+    result: Json
+    """What it returned; a transaction's hash; null where it failed."""
+    success: bool
+    """Whether it did what it should."""
+    message: str = ""
+    """Why it was chosen, where anybody said so."""
+    error: str | None = None
+    """Where it failed, for people."""
+    transaction_hash: str | None = None
+    """`0x…`, where it sent a transaction."""
+    block_number: int | None = None
+    """Block of the receipt, or at which a read was answered."""
+    gas_used: int | None = None
+    """Gas its transaction used."""
 
 
 @frozen(kw_only=True)
@@ -255,22 +307,25 @@ class CompletedData:
     """What v1 says, and what really happened."""
 
     success: bool
-    results: tuple[JsonObject, ...]
-    """One item per action: `function_name`, `parameters`, `result`, `success`, and where they exist
-    `message`, `error`, `transaction_hash`, `block_number`, `gas_used`."""
+    """Whether the outcome is `succeeded`."""
+    results: tuple[JsonObject, ...] = field(metadata=items(ResultItem))
+    """One item per action, in the order in which they ended."""
     error: str | None = None
     """Why it did not succeed and what had been done by then, for people."""
     agent_id: str
+    """Which agent."""
     execution_count: int
     """How many results."""
     message: str | None = None
     """Says that nothing was done, where nothing was."""
-    status: str
+    status: str = field(validator=OneOf(("completed",)))
     """`completed`"""
     outcome: Outcome
+    """How it really ended."""
     error_info: ErrorInfo | None
     """Why it did not succeed; null: it did."""
     effects: EffectCounts
+    """Where its effects stand; what becomes of them is told by `effect_event`."""
 
 
 @frozen
@@ -280,9 +335,13 @@ class ExecutionCompleted:
     type: ClassVar[str] = "execution_response"
 
     execution_id: str
-    seq: int
+    """Whose event."""
+    seq: int = field(validator=Within(1))
+    """That of the event `completed`, which this stands for."""
     at: float
+    """When it was written, by the server's clock."""
     data: CompletedData
+    """What v1 says, and more."""
 
 
 @frozen
@@ -292,9 +351,11 @@ class Subscribe:
     type: ClassVar[str] = "subscribe"
 
     request_id: str = field(validator=Text(MAX_REQUEST_ID))
+    """Chosen by the client; unique among its unanswered requests on this connection."""
     execution_id: str | None = field(default=None, validator=Text(MAX_EXECUTION_ID))
     """Which execution; either this or `effect_key`."""
     effect_key: str | None = field(default=None, validator=Text(MAX_EXECUTION_ID))
+    """Which effect."""
     from_seq: int = field(default=0, validator=Within(0))
     """The last event that is known already."""
 
@@ -306,9 +367,12 @@ class Subscribed:
     type: ClassVar[str] = "subscribed"
 
     request_id: str
+    """That of the request."""
     execution_id: str | None = None
+    """Which execution; either this or `effect_key`."""
     effect_key: str | None = None
-    head_seq: int
+    """Which effect."""
+    head_seq: int = field(validator=Within(0))
     """The last event so far."""
     terminal: bool
     """Whether that is the last one."""
@@ -321,8 +385,11 @@ class Unsubscribe:
     type: ClassVar[str] = "unsubscribe"
 
     request_id: str = field(validator=Text(MAX_REQUEST_ID))
+    """Chosen by the client; unique among its unanswered requests on this connection."""
     execution_id: str | None = field(default=None, validator=Text(MAX_EXECUTION_ID))
+    """Which execution; either this or `effect_key`."""
     effect_key: str | None = field(default=None, validator=Text(MAX_EXECUTION_ID))
+    """Which effect."""
 
 
 @frozen
@@ -332,8 +399,11 @@ class Unsubscribed:
     type: ClassVar[str] = "unsubscribed"
 
     request_id: str
+    """That of the request."""
     execution_id: str | None = None
+    """Which execution; either this or `effect_key`."""
     effect_key: str | None = None
+    """Which effect."""
 
 
 @frozen
@@ -343,10 +413,15 @@ class EffectEvent:
     type: ClassVar[str] = "effect_event"
 
     effect_key: str
-    seq: int
+    """Whose event."""
+    seq: int = field(validator=Within(1))
+    """1, 2, 3, … without a gap."""
     at: float
+    """When it was written, by the server's clock."""
     event: str
+    """Its kind. Clients ignore kinds that they do not know."""
     data: JsonObject
+    """What is told, by its kind."""
 
 
 @frozen
@@ -356,7 +431,9 @@ class GetExecution:
     type: ClassVar[str] = "get_execution"
 
     request_id: str = field(validator=Text(MAX_REQUEST_ID))
+    """Chosen by the client; unique among its unanswered requests on this connection."""
     execution_id: str = field(validator=Text(MAX_EXECUTION_ID))
+    """Which execution."""
 
 
 @frozen
@@ -364,15 +441,21 @@ class ExecutionView:
     """How an execution stands."""
 
     execution_id: str
+    """Which execution."""
     agent_id: str
+    """Which agent."""
     principal: str
     """Who asked for it."""
-    status: str
-    """`queued`, `running` or `completed`."""
+    status: str = field(validator=OneOf(("queued", "running", "completed")))
+    """Whether it waits, runs or has ended."""
     created_at: float
+    """When it was accepted."""
     ended_at: float | None
+    """When it ended; null: not yet."""
     outcome: Outcome | None
+    """How it ended; null: not yet."""
     error_info: ErrorInfo | None
+    """Why it did not succeed; null: it did, or has not ended."""
     head_seq: int | None = None
     """Its last event so far; not in lists."""
 
@@ -384,7 +467,9 @@ class ExecutionReport:
     type: ClassVar[str] = "execution"
 
     request_id: str
+    """That of the request."""
     execution: ExecutionView
+    """How it stands."""
 
 
 @frozen
@@ -394,7 +479,9 @@ class ListExecutions:
     type: ClassVar[str] = "list_executions"
 
     request_id: str = field(validator=Text(MAX_REQUEST_ID))
+    """Chosen by the client; unique among its unanswered requests on this connection."""
     limit: int = field(default=100, validator=Within(1, MAX_LISTED))
+    """How many at most."""
     before: str | None = field(default=None, validator=Text(MAX_EXECUTION_ID))
     """The `next` of the page before; null: from the newest on."""
     agent_id: str | None = field(default=None, validator=Text(MAX_AGENT_ID))
@@ -408,7 +495,9 @@ class ExecutionList:
     type: ClassVar[str] = "executions"
 
     request_id: str
+    """That of the request."""
     executions: tuple[ExecutionView, ...]
+    """At most `limit` of them."""
     next: str | None
     """What to give as `before` to go on; null: there are no more."""
 
@@ -423,7 +512,9 @@ class Cancel:
     type: ClassVar[str] = "cancel"
 
     request_id: str = field(validator=Text(MAX_REQUEST_ID))
+    """Chosen by the client; unique among its unanswered requests on this connection."""
     execution_id: str = field(validator=Text(MAX_EXECUTION_ID))
+    """Which execution."""
     reason: str | None = field(default=None, validator=Text(MAX_REASON))
     """For its journal."""
 
@@ -435,9 +526,12 @@ class CancelAck:
     type: ClassVar[str] = "cancel_ack"
 
     request_id: str
+    """That of the request."""
     execution_id: str
-    disposition: str
-    """`requested`, `already_terminal` or `not_cancellable`."""
+    """Which execution."""
+    disposition: str = field(validator=OneOf(("requested", "already_terminal", "not_cancellable")))
+    """`requested`: its last event tells whether that came in time. `already_terminal`: it had ended
+    before. `not_cancellable`: nobody here can end it."""
 
 
 # --- liveness and errors -------------------------------------------------------------------------
@@ -450,6 +544,7 @@ class Ping:
     type: ClassVar[str] = "ping"
 
     t: float
+    """The server's time; `pong` repeats it."""
 
 
 @frozen
@@ -495,8 +590,9 @@ class Error:
     type: ClassVar[str] = "error"
 
     request_id: str | None = None
-    """Which request; none: the frame held none that could be told."""
+    """Which request; absent: the frame held none that could be told."""
     data: ErrorData
+    """Why."""
 
 
 ClientMessage: TypeAlias = (
@@ -547,3 +643,5 @@ SERVER_MESSAGES: Final[tuple[type[ServerMessage], ...]] = (
     GoAway,
     Error,
 )
+TARGETED: Final = (Subscribe, Subscribed, Unsubscribe, Unsubscribed)
+"""Those that name either an execution or an effect."""
