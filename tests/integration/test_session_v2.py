@@ -515,7 +515,7 @@ async def test_a_client_that_says_no_hello_is_closed() -> None:
 
 async def many(context: RunContext) -> Json:
     for number in range(200):
-        await context.emit({"number": number})
+        await context.emit({"number": number, "text": "x" * 1000})
     return None
 
 
@@ -632,7 +632,7 @@ async def test_a_journal_that_cannot_be_read_ends_the_channel_and_nothing_else()
     async with engine_of({"long": _long}, store=store) as engine, open_far(engine) as far:
         execution_id = await _finished(engine, "long")
         store.error = StoreUnavailable("the disk is gone")
-        await far.ask("subscribe", execution_id=execution_id)
+        await far.send("subscribe", execution_id=execution_id)
         assert await far.end() == (1011, "the journal cannot be read now")
 
 
@@ -643,7 +643,7 @@ async def test_a_bug_ends_the_channel_with_an_incident_and_without_a_word_more(
     async with engine_of({"long": _long}, store=store) as engine, open_far(engine) as far:
         execution_id = await _finished(engine, "long")
         store.error = KeyError("/home/somebody/secret.py")
-        await far.ask("subscribe", execution_id=execution_id)
+        await far.send("subscribe", execution_id=execution_id)
         code, reason = await far.end()
     assert code == 1011
     assert "secret" not in str(reason)
