@@ -587,3 +587,25 @@ class NotRunning(ExecutionError):
     """The engine, or the execution whose context was used, is not running (any more)."""
 
     code = "not_running"
+
+
+# --- from code to class --------------------------------------------------------------------------
+
+
+def class_of(code: str, among: type[ZephyrusError] = ZephyrusError) -> type[ZephyrusError] | None:
+    """Return the error with that code; null: there is none.
+
+    Args:
+        code: As the journal and the wire have it.
+        among: It, or one below it.
+    """
+    if among.__dict__.get("code") == code:
+        return among
+    found = (class_of(code, kind) for kind in among.__subclasses__())
+    return next((kind for kind in found if kind is not None), None)
+
+
+def is_retryable(code: str) -> bool:
+    """Return whether a request that failed with this code may succeed later, all else unchanged."""
+    kind = class_of(code)
+    return kind is not None and kind.retryable

@@ -43,7 +43,7 @@ async def until(
 ) -> list[Execution]:
     """Return the executions as soon as they meet the condition."""
     async with asyncio.timeout(PATIENCE):
-        while not condition(found := await list_executions(store, limit=100)):
+        while not condition(found := [*await list_executions(store, limit=100)]):
             await asyncio.sleep(0.02)
     return found
 

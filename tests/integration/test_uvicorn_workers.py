@@ -70,7 +70,7 @@ async def _both_in_the_middle(store: SqliteStore) -> list[Execution]:
     """Return the executions once each has done something and has something left to do."""
     async with asyncio.timeout(PATIENCE):
         while True:
-            executions = await list_executions(store, limit=10)
+            executions = [*await list_executions(store, limit=10)]
             done = [await _finished(store, one.id) for one in executions]
             if len(executions) == 2 and all(done):
                 assert max(done) < ORDERS

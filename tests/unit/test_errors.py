@@ -64,3 +64,12 @@ def test_an_invalid_value_says_problem_place_and_remedy() -> None:
     error = InvalidValue.at("$.a", "is wrong", "mend it")
     assert error.message == "is wrong @ $.a; mend it"
     assert error.details == {"field": "$.a", "problem": "is wrong", "remedy": "mend it"}
+
+
+def test_a_code_tells_its_error_and_whether_to_try_again() -> None:
+    assert errors.class_of("agent_busy") is errors.AgentBusy
+    assert errors.class_of("no such code") is None
+    assert errors.is_retryable("agent_busy")
+    assert errors.is_retryable("rate_limited")
+    assert not errors.is_retryable("idempotency_conflict")
+    assert not errors.is_retryable("no such code")

@@ -224,11 +224,7 @@ class Cursors:
             ExecutionLost: It does not reach as far as `after`.
             StoreUnavailable: The store cannot be read now.
         """
-        recent = self.recent(source.stream)
-        if recent is not None:
-            head, terminal = recent.head, recent.ended
-        else:
-            head, terminal = await self._stands(source)
+        head, terminal = await self._stands(source)
         if after > head:
             raise ExecutionLost(
                 f"{source.stream} ends at event {head}, before {after}: events were lost",
@@ -244,6 +240,11 @@ class Cursors:
             after=after,
             ready=ready,
         )
+
+    async def head(self, stream: str) -> int:
+        """Return the number of a journal's last event; 0: it has none."""
+        recent = self.recent(stream)
+        return await self.store.head(stream) if recent is None else recent.head
 
     async def last(self, source: Source) -> int | None:
         """Return the number of the last event there will ever be; null: that is not known yet.
@@ -261,6 +262,9 @@ class Cursors:
 
     async def _stands(self, source: Source) -> tuple[int, bool]:
         """Return the number of the last event, and whether none will follow."""
+        recent = self.recent(source.stream)
+        if recent is not None:
+            return recent.head, recent.ended
         last = await self.last(source)
         if last is not None:
             return last, True

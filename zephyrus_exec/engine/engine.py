@@ -8,9 +8,6 @@ from types import TracebackType
 from typing import Self
 
 from ..conversion import as_json
-from ..errors import (
-    StoreFenced,
-)
 from ..interfaces.access import Authorizer
 from ..interfaces.chain import Chain
 from ..interfaces.clock import Clock, NewId
@@ -23,7 +20,6 @@ from ..model import (
     ANONYMOUS,
     Agent,
     Event,
-    EventKind,
     Execution,
     Json,
     Principal,
@@ -32,13 +28,13 @@ from .acceptance import Acceptance
 from .access import Access
 from .admission import Admission
 from .calls import Tools
+from .cancels import Cancels
 from .clock import SystemClock, new_id
 from .conductor import Conductor
 from .cursors import Cursor, Cursors, Source
 from .cycle import CycleRunner
 from .deadlines import Deadlines
 from .effects import Effects
-from .execution import cancelled_by
 from .fees import FeePolicy
 from .funds import Funds, LowBalance
 from .health import Health, examine
@@ -48,7 +44,7 @@ from .journal import Journal
 from .lanes import Lanes
 from .leases import Leases
 from .lifecycle import Lifecycle
-from .listing import list_executions, load_execution
+from .listing import ExecutionPage, is_place, list_executions
 from .neighbours import Neighbours
 from .offers import Offers
 from .once import Once, Request, Submission
@@ -205,6 +201,14 @@ class ExecutionEngine:
             clock=self.clock,
             new_id=new_id,
         )
+        self._cancels = Cancels(
+            store,
+            self.clock,
+            roster=self._roster,
+            conductor=self._conductor,
+            leases=self._leases,
+            takes_over=lambda: self._life.open,
+        )
         self._takeover = TakeOver(
             store,
             self.clock,
@@ -224,6 +228,7 @@ class ExecutionEngine:
                 "funds": self._funds.run,
                 "cursors": self._cursors.run,
                 "keys": self._once.run,
+                "cancels": self._cancels.run,
             },
             durable=store.durable,
             tools=self._tools,
@@ -556,32 +561,14 @@ class ExecutionEngine:
 
         Returns:
             `requested`: its outcome will tell whether that came in time. `already_terminal`: it
-            has ended. `not_cancellable`: another process runs it.
+            has ended. `not_cancellable`: nobody would hear of it; this process ends, and no other
+            one runs it. One that another process runs hears of it within a second.
 
         Raises:
             ExecutionNotFound: There is none, or it is not the principal's to see.
         """
         await self._access.execution(execution_id, principal, self._may.may_cancel)
-        execution = self._roster.executions.get(execution_id)
-        if execution is not None:
-            await self._roster.decided(execution)
-        if execution is None or execution.released or not execution.accepted:
-            return await self._not_cancelled(execution_id)
-        if execution.ended:
-            return "already_terminal"
-        execution.journal.add(
-            EventKind.CANCEL_REQUESTED, {"principal": principal.id, "reason": reason}
-        )
-        self._conductor.end_early(execution, cancelled_by(reason))
-        try:
-            await execution.journal.commit()
-        except StoreFenced:
-            return await self._not_cancelled(execution_id)
-        return "requested"
-
-    async def _not_cancelled(self, execution_id: str) -> str:
-        stored = await load_execution(self.store, execution_id)
-        return "already_terminal" if stored.outcome is not None else "not_cancellable"
+        return await self._cancels.ask(execution_id, principal, reason)
 
     async def get_execution(
         self, execution_id: str, *, principal: Principal = ANONYMOUS
@@ -593,12 +580,45 @@ class ExecutionEngine:
         """
         return await self._access.stored(execution_id, principal, self._may.may_watch)
 
+    async def head(self, execution_id: str, *, principal: Principal = ANONYMOUS) -> int:
+        """Return the number of the last event in the execution's journal.
+
+        Raises:
+            ExecutionNotFound: There is none, or it is not the principal's to see.
+        """
+        await self._access.execution(execution_id, principal, self._may.may_watch)
+        return await self._cursors.head(execution_id)
+
     async def list_executions(
-        self, *, principal: Principal = ANONYMOUS, limit: int = 100
-    ) -> list[Execution]:
-        """Return the newest executions that the principal may watch first, at most `limit`."""
+        self,
+        *,
+        principal: Principal = ANONYMOUS,
+        limit: int = 100,
+        before: str | None = None,
+        agent_id: str | None = None,
+    ) -> ExecutionPage:
+        """Return the newest executions that the principal may watch first, a page at a time.
+
+        One call looks at 1,000 executions or `limit` at most, whoever they belong to. So a page may
+        have fewer than `limit`, or none, and a `next` all the same.
+
+        Args:
+            principal: Who asks.
+            limit: At most so many.
+            before: Go on behind this: the `next` of the page before, or an execution's id; null:
+                begin with the newest.
+            agent_id: Only those of this agent; null: of any.
+
+        Raises:
+            ExecutionNotFound: There is none with the id `before`, or it is not the principal's to
+                see.
+        """
 
         async def seen(execution: Execution) -> bool:
+            if agent_id not in (None, execution.agent_id):
+                return False
             return await self._may.may_watch(principal, execution)
 
-        return await list_executions(self.store, limit=limit, chosen=seen)
+        if before is not None and not is_place(before):
+            await self._access.stored(before, principal, self._may.may_watch)
+        return await list_executions(self.store, limit=limit, before=before, chosen=seen)

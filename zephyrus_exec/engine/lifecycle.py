@@ -89,6 +89,11 @@ class Lifecycle:
         """Whether it takes no new work any more."""
         self._closing: asyncio.Task[None] | None = None
 
+    @property
+    def open(self) -> bool:
+        """Whether it takes new work, and takes up what others leave."""
+        return self.started and not self.draining
+
     def check_open(self) -> None:
         """Return if new work is taken.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ..conversion import LARGEST_INTEGER
-from ..errors import ZephyrusError
+from ..errors import ZephyrusError, class_of
 from ..model import ActionResult, Json, JsonObject
 
 
@@ -36,15 +36,8 @@ def _text(value: object) -> str:
 def error_from(data: JsonObject) -> ZephyrusError:
     """Return the error that `error_object` described, of its own class."""
     details = data.get("details")
-    kind = _class_of(str(data.get("code")), ZephyrusError) or ZephyrusError
+    kind = class_of(str(data.get("code"))) or ZephyrusError
     return kind(str(data.get("message", "")), **(details if isinstance(details, dict) else {}))
-
-
-def _class_of(code: str, among: type[ZephyrusError]) -> type[ZephyrusError] | None:
-    if among.__dict__.get("code") == code:
-        return among
-    found = (_class_of(code, kind) for kind in among.__subclasses__())
-    return next((kind for kind in found if kind is not None), None)
 
 
 def result_object(result: ActionResult) -> dict[str, Json]:

@@ -610,3 +610,48 @@ async def test_a_gate_is_not_held_up_by_who_takes_nothing(enter: Enter) -> None:
     assert (await engine.result(execution_id))["outcome"] == "succeeded"
     assert stalled.after == 0
     await world.inner.commit([Append("other", 1, (NewEvent(0.0, "x", "{}"),))])
+
+
+async def test_an_effect_whose_record_is_gone_is_not_there(enter: Enter) -> None:
+    world = World(chain_agent())
+    engine = await enter(world.chain_engine(plan("set")))
+    execution_id = await engine.submit("a")
+    await world.clock.advance(5)
+    key = await effect_of(world, execution_id)
+    cursor = await engine.open_effect_cursor(key, ready=Watcher())
+    record = await world.inner.get("effect", key)
+    assert record is not None
+    await world.inner.commit([Delete("effect", key, record.version)])
+    with pytest.raises(EffectNotFound):
+        await cursor.take(9)
+
+
+async def test_who_waits_for_others_is_not_called_for_what_happens_here(
+    enter: Enter, scene: Scene
+) -> None:
+    engine = await scene.begin(enter)
+    other, _ = await scene.another(enter)
+    here, there = Watcher(), Watcher()
+    theirs = await other.submit("teller")
+    following = asyncio.ensure_future(there.run(engine, theirs))
+    await scene.world.clock.advance(1)
+    cursor = await engine.open_cursor(scene.id, ready=here)
+    await here.drain(cursor)
+    await scene.tell()
+    await here.drain(cursor)
+    assert here.called == 1
+    await scene.world.clock.advance(1)
+    assert here.called == 1
+    for _ in range(2):
+        await scene.tell(more=False)
+    await scene.world.clock.advance(1)
+    await following
+
+
+async def test_the_head_is_the_same_from_inside_and_outside(enter: Enter, scene: Scene) -> None:
+    engine = await scene.begin(enter)
+    other, _ = await scene.another(enter)
+    await scene.tell()
+    assert [await one.head(scene.id) for one in (engine, other)] == [3, 3]
+    with pytest.raises(ExecutionNotFound):
+        await engine.head(scene.id, principal=BOB)

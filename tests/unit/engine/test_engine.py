@@ -716,3 +716,23 @@ async def test_the_engine_tells_its_health_and_the_problems_of_an_agent(enter: E
     assert (health.ready, health.details["running"]) == (True, 1)
     assert await engine.find_problems(Agent("a", runner=Component("forever"))) == []
     assert forever is engine._runners["forever"]
+
+
+async def test_executions_of_one_agent_are_listed_page_by_page(enter: Enter) -> None:
+    ana = Principal("ana")
+    world = World(runner_agent("nothing"), runner_agent("forever"))
+    engine = await enter(world.engine())
+    mine = [await engine.submit("nothing", principal=ana) for _ in range(3)]
+    theirs = await engine.submit("nothing")
+    await engine.submit("forever", principal=ana)
+    page = await engine.list_executions(principal=ana, agent_id="nothing", limit=2)
+    assert [one.id for one in page] == mine[:0:-1]
+    page = await engine.list_executions(
+        principal=ana, agent_id="nothing", limit=2, before=page.next
+    )
+    assert ([one.id for one in page], page.next) == (mine[:1], None)
+    page = await engine.list_executions(principal=ana, before=mine[1])
+    assert [one.id for one in page] == mine[:1]
+    for before in (theirs, "none"):
+        with pytest.raises(ExecutionNotFound):
+            await engine.list_executions(principal=ana, before=before)

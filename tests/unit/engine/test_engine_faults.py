@@ -328,7 +328,7 @@ async def _last(events: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "told"), [("interrupted", "already_terminal"), (None, "not_cancellable")]
+    ("outcome", "told"), [("interrupted", "already_terminal"), (None, "requested")]
 )
 async def test_cancelling_what_another_process_took_over_says_how_it_stands(
     enter: Enter, outcome: str | None, told: str

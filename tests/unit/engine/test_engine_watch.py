@@ -133,16 +133,3 @@ async def test_an_execution_of_another_process_is_watched_to_its_end(enter: Ente
     assert await watching == await world.events(execution_id)
     assert await asked == await world.ended(execution_id)
     assert len(other._wakeups) == 0
-
-
-async def test_an_execution_of_another_process_can_be_looked_up_but_not_cancelled(
-    enter: Enter,
-) -> None:
-    world = World(runner_agent("forever"))
-    runs, other = await enter(world.engine()), await enter(world.engine())
-    execution_id = await runs.submit("forever")
-    assert (await other.get_execution(execution_id)).status == "running"
-    assert await other.cancel(execution_id) == "not_cancellable"
-    await runs.cancel(execution_id)
-    await runs.result(execution_id)
-    assert await other.cancel(execution_id) == "already_terminal"

@@ -413,3 +413,32 @@ async def test_a_key_that_somebody_removed_is_free(enter: Enter) -> None:
     (record,) = await world.inner.scan(KEY)
     await world.inner.commit([Delete(KEY, record.key, record.version)])
     assert not (await engine.submit_once("nothing", "k")).replayed
+
+
+async def test_keys_that_another_process_forgets_at_the_same_moment_are_left_to_it(
+    enter: Enter,
+) -> None:
+    world = World(runner_agent("nothing"))
+    store = world.faulty()
+    engine = await enter(world.engine(store, key_retention=1, lease_duration=100_000))
+    await engine.submit_once("nothing", "k")
+    await engine.drain()
+    await world.clock.advance(290)
+    store.fail(Fault.CONFLICT)
+    await world.clock.advance(100)
+    assert len(await world.inner.scan(KEY)) == 1
+    await world.clock.advance(60)
+    assert await world.inner.scan(KEY) == []
+
+
+async def test_a_decision_that_is_cancelled_from_outside_is_forgotten(enter: Enter) -> None:
+    world = World(runner_agent("nothing"))
+    engine = await enter(world.engine())
+    engine._access._agents = SlowAgents(world)
+    asking = asyncio.ensure_future(engine.submit_once("nothing", "k"))
+    await settle()
+    ((_, deciding),) = engine._once._deciding.values()
+    deciding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert not engine._once._deciding
