@@ -7,7 +7,7 @@ from typing import Final
 
 from ..conversion import structure
 from ..engine.cursors import Cursor
-from ..engine.results import error_from
+from ..errors import is_retryable
 from ..model import ActionResult, Event, EventKind, Json, Outcome
 from ..protocol.messages import result_item
 from ..protocol.texts import TEXTS, render_failure
@@ -102,6 +102,6 @@ def error_info(error: Json) -> ErrorInfo | None:
     return ErrorInfo(
         code=str(error.get("code")),
         message=str(error.get("message")),
-        retryable=error_from(error).retryable,
+        retryable=is_retryable(str(error.get("code"))),
         details=details if isinstance(details, Mapping) else {},
     )
