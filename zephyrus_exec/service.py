@@ -14,12 +14,16 @@ from .conversion import dumps
 from .engine.engine import ExecutionEngine
 from .errors import ConfigurationError, Unauthenticated
 from .interfaces.access import Authenticator
-from .interfaces.transport import Handshake, Listener, Transport
+from .interfaces.transport import (
+    V2_SUBPROTOCOL,
+    Handshake,
+    Listener,
+    Transport,
+    select_subprotocol,
+)
 from .model import ANONYMOUS, Principal
 from .protocol.codec import MAX_BYTES, MAX_DEPTH
 from .protocol.connection import MAX_PENDING
-from .protocol.v2.hello import select_subprotocol
-from .protocol.v2.messages import V2_SUBPROTOCOL
 from .protocol.wording import Language
 from .session import (
     Grant,

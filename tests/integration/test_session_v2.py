@@ -38,9 +38,9 @@ from zephyrus_exec.errors import (
     TransportError,
     Unauthenticated,
 )
-from zephyrus_exec.interfaces.transport import Handshake
+from zephyrus_exec.interfaces.transport import V2_SUBPROTOCOL, Handshake
 from zephyrus_exec.model import Event, JsonObject
-from zephyrus_exec.protocol.v2.messages import HEARTBEAT, V2_SUBPROTOCOL
+from zephyrus_exec.protocol.v2.messages import HEARTBEAT
 from zephyrus_exec.session import OnUnknown, SessionLimits
 from zephyrus_exec.session import Peer as SessionPeer
 from zephyrus_exec.testing.clock import ManualClock

@@ -10,12 +10,26 @@ from attrs import field, frozen
 
 from ..model import Principal
 
+V1_SUBPROTOCOL: Final = "zephyrus.exec.v1.json"
+"""What a client may offer that speaks v1; one that offers nothing speaks v1, too.
+
+A browser that offers subprotocols, to carry a credential for one, fails where none is selected.
+"""
+V2_SUBPROTOCOL: Final = "zephyrus.exec.v2.json"
+"""What a client offers that speaks v2."""
+SUBPROTOCOLS: Final = (V2_SUBPROTOCOL, V1_SUBPROTOCOL)
+"""What sessions speak, the best first."""
 BEARER_SUBPROTOCOL: Final = "zephyrus.auth.bearer."
 """How the subprotocol begins that carries a token, for clients that cannot set headers."""
 _SECRET_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "cookie"})
 
 Frame: TypeAlias = str | bytes
 """One whole message: text, or binary."""
+
+
+def select_subprotocol(offered: Sequence[str]) -> str | None:
+    """Return the best we speak among those a peer offers; null: it offers none of ours."""
+    return next((one for one in SUBPROTOCOLS if one in offered), None)
 
 
 def shown_target(target: str) -> str:

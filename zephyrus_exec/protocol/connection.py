@@ -40,11 +40,6 @@ from .messages import (
 )
 from .wording import Language
 
-V1_SUBPROTOCOL: Final = "zephyrus.exec.v1.json"
-"""What a client may offer that speaks v1; one that offers nothing speaks v1, too.
-
-A browser that offers subprotocols, to carry a credential for one, fails where none is selected.
-"""
 MAX_PENDING: Final = 1024
 """How many unanswered frames a server connection holds by default."""
 MAX_UNKNOWN_BYTES: Final = 4 << 20

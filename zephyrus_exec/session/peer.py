@@ -7,11 +7,11 @@ from typing import TypeAlias
 
 from attrs import frozen
 
-from ..interfaces.transport import BEARER_SUBPROTOCOL, Handshake
+from ..interfaces.transport import BEARER_SUBPROTOCOL, V2_SUBPROTOCOL, Handshake
 from ..model import Json, JsonObject, Principal
 from ..protocol.codec import MAX_BYTES, MAX_DEPTH
 from ..protocol.connection import MAX_PENDING
-from ..protocol.v2.messages import HEARTBEAT, V2_SUBPROTOCOL, Heartbeat
+from ..protocol.v2.messages import HEARTBEAT, Heartbeat
 
 
 @frozen

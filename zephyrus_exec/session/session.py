@@ -11,11 +11,9 @@ from attrs import field, frozen
 from ..engine.clock import new_id
 from ..engine.engine import ExecutionEngine
 from ..errors import TransportError
-from ..interfaces.transport import Frame, Transport
+from ..interfaces.transport import V1_SUBPROTOCOL, V2_SUBPROTOCOL, Frame, Transport
 from ..logs import about
-from ..protocol.connection import V1_SUBPROTOCOL
 from ..protocol.v2.hello import is_hello
-from ..protocol.v2.messages import V2_SUBPROTOCOL
 from ..protocol.wording import Language
 from .frames import EventFrames
 from .peer import Grant, Identify, OnUnknown, SessionLimits

@@ -8,12 +8,12 @@ from typing import Literal
 from attrs import define, field
 
 from ..errors import RemoteProtocolError
-from ..interfaces.transport import Frame, Handshake, Transport
+from ..interfaces.transport import V2_SUBPROTOCOL, Frame, Handshake, Transport
 from ..model import JsonObject
 from ..protocol.codec import decode
 from ..protocol.messages import ExecuteRequest, parse_request
 from ..protocol.v2.codec import read_request
-from ..protocol.v2.messages import V2_SUBPROTOCOL, Subscribe
+from ..protocol.v2.messages import Subscribe
 from .frames import Dialect, StreamViolation, check_reply, check_request, decoded
 from .streams import StreamChecker
 

@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import TypeAlias
 
 from ..errors import ConfigurationError
-from ..interfaces.transport import Accept, Handshake, Listener
+from ..interfaces.transport import Accept, Handshake, Listener, select_subprotocol
 from ..model import Principal
 from .asgi_transport import (
     AsgiApp,
@@ -47,6 +47,7 @@ class AsgiListener(Listener):
         allow_origin: Given an Origin header (null: there is none), tells whether that page may
             connect. Pages of the host itself may in any case.
         select_subprotocol: Chooses among the subprotocols a peer offers; null: chooses none.
+            Default: v2 where it is offered, then v1.
         max_message_bytes: Largest message taken; beyond it the connection ends with 1009.
         max_queued_frames: Unread frames of one peer at which nothing more is received.
         max_queued_bytes: Unread bytes of one peer at which nothing more is received.
@@ -58,7 +59,7 @@ class AsgiListener(Listener):
         *,
         principal: PrincipalOf,
         allow_origin: Callable[[str | None], bool] = loopback_or_none,
-        select_subprotocol: SelectSubprotocol | None = None,
+        select_subprotocol: SelectSubprotocol | None = select_subprotocol,
         max_message_bytes: int = 1024 * 1024,
         max_queued_frames: int = 1024,
         max_queued_bytes: int = 4 * 1024 * 1024,

@@ -11,8 +11,7 @@ import pytest
 from tests.frames import REPLIES, REQUESTS, changed
 from zephyrus_exec.conversion import dumps
 from zephyrus_exec.errors import MissingExtra, TransportClosedByPeer
-from zephyrus_exec.interfaces.transport import Handshake, Transport
-from zephyrus_exec.protocol.v2.messages import V2_SUBPROTOCOL
+from zephyrus_exec.interfaces.transport import V2_SUBPROTOCOL, Handshake, Transport
 from zephyrus_exec.testing.frame_checker import Conversation, FrameChecker
 from zephyrus_exec.testing.frames import StreamViolation, problem_finder
 from zephyrus_exec.testing.transports import TransportConformance

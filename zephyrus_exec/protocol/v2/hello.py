@@ -2,21 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
-
 from ...errors import RemoteProtocolError
 from ..codec import MAX_BYTES, MAX_DEPTH, decode
-from ..connection import V1_SUBPROTOCOL
-from .messages import V2_SUBPROTOCOL, Hello
-
-SUBPROTOCOLS: Final = (V2_SUBPROTOCOL, V1_SUBPROTOCOL)
-"""What is spoken here, the best first."""
-
-
-def select_subprotocol(offered: Sequence[str]) -> str | None:
-    """Return the best we speak among those a peer offers; null: it offers none of ours."""
-    return next((one for one in SUBPROTOCOLS if one in offered), None)
+from .messages import Hello
 
 
 def is_hello(frame: str | bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> bool:

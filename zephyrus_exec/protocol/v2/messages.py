@@ -16,7 +16,6 @@ from ...model import Json, JsonObject, Outcome
 from ..messages import MAX_AGENT_ID
 from .bounds import OneOf, Text, Within, items
 
-V2_SUBPROTOCOL: Final = "zephyrus.exec.v2.json"
 VERSION: Final = 2
 MAX_REQUEST_ID: Final = 128
 MAX_IDEMPOTENCY_KEY: Final = 256
