@@ -134,6 +134,22 @@ class UnsupportedVersion(RemoteProtocolError):
     code = "unsupported_version"
 
 
+class NotSupported(ProtocolError):
+    """The server speaks v1 only, which cannot say that; nothing was sent. Details: `feature`."""
+
+    code = "not_supported"
+
+
+class RequestRefused(ProtocolError):
+    """A server refused a request for a reason that this release has no class for.
+
+    Details: `refusal` (its code; none from a server that speaks v1), `retry_after` (seconds), and
+    those of the reason.
+    """
+
+    code = "request_refused"
+
+
 # --- transport: the channel to one peer ----------------------------------------------------------
 
 

@@ -39,6 +39,14 @@ _ERRORS: Final[Mapping[str, tuple[str, ...]]] = {
         "Unsupported version of the protocol; supported: {supported}",
         "Unsupported version of the protocol",
     ),
+    "not_supported": (
+        "The server speaks protocol v1 only, which lacks: {feature}",
+        "The server speaks protocol v1 only",
+    ),
+    "request_refused": (
+        "The server refused the request: {refusal}",
+        "The server refused the request",
+    ),
     "transport": ("Connection error",),
     "transport_closed_here": ("The server closed the connection",),
     "transport_closed_by_peer": ("The other side closed the connection",),

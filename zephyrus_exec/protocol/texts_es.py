@@ -39,6 +39,14 @@ _ERRORS: Final[Mapping[str, tuple[str, ...]]] = {
         "Versión del protocolo no admitida; disponible: {supported}",
         "Versión del protocolo no admitida",
     ),
+    "not_supported": (
+        "El servidor solo habla el protocolo v1, que no tiene: {feature}",
+        "El servidor solo habla el protocolo v1",
+    ),
+    "request_refused": (
+        "El servidor rechazó la solicitud: {refusal}",
+        "El servidor rechazó la solicitud",
+    ),
     "transport": ("Error de conexión",),
     "transport_closed_here": ("El servidor cerró la conexión",),
     "transport_closed_by_peer": ("El otro extremo cerró la conexión",),
