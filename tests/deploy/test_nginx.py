@@ -23,11 +23,11 @@ from zephyrus_exec import (
     Runner,
     Service,
 )
-from zephyrus_exec.client import Client
 from zephyrus_exec.errors import TransportError
 from zephyrus_exec.interfaces.transport import Handshake, Transport
 from zephyrus_exec.model import Principal
 from zephyrus_exec.protocol.messages import Completed, Started
+from zephyrus_exec.testing.v1 import V1Peer
 from zephyrus_exec.transports.connection import ChannelLimits
 from zephyrus_exec.transports.websocket import WebSocketListener, connect_websocket
 
@@ -71,10 +71,10 @@ async def server(work: Runner, **limits: Any) -> AsyncIterator[tuple[str, Curiou
 
 
 @asynccontextmanager
-async def client(url: str, **options: Any) -> AsyncIterator[Client]:
+async def client(url: str, **options: Any) -> AsyncIterator[V1Peer]:
     transport = await connect_websocket(url, ssl_context=trusting(), **options)
     try:
-        yield Client(transport)
+        yield V1Peer(transport)
     finally:
         await transport.aclose()
 

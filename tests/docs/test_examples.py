@@ -30,10 +30,10 @@ from zephyrus_exec import (
     Service,
     serve,
 )
-from zephyrus_exec.client import connect
 from zephyrus_exec.demo import MINTING_AGENT
 from zephyrus_exec.demo.deploy import token_artifact
 from zephyrus_exec.protocol.messages import Completed, Reply
+from zephyrus_exec.testing.v1 import connect_v1
 
 from .markdown import ROOT, blocks
 
@@ -107,7 +107,7 @@ def _environ() -> dict[str, str]:
 
 async def execute(url: str, agent_id: str) -> list[Reply]:
     """Return every reply to one request."""
-    async with connect(url) as connection:
+    async with connect_v1(url) as connection:
         return [reply async for reply in connection.execute(agent_id)]
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tests.fixtures.make_journal import JOURNALS, load
-from zephyrus_exec.client import connect
 from zephyrus_exec.protocol.messages import Completed
+from zephyrus_exec.testing.v1 import connect_v1
 
 from .commands import Ended, run, serving
 
@@ -48,7 +48,7 @@ async def test_backups_of_a_journal_under_load_are_whole_and_the_server_goes_on(
 
     async def ask(url: str) -> None:
         nonlocal done
-        async with connect(url) as client:
+        async with connect_v1(url) as client:
             while not stop.is_set():
                 replies = [reply async for reply in client.execute("idle")]
                 assert isinstance(replies[-1], Completed), replies

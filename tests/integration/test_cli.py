@@ -17,7 +17,6 @@ import pytest_asyncio
 
 from zephyrus_exec import __version__
 from zephyrus_exec.cli import main
-from zephyrus_exec.client import connect
 from zephyrus_exec.demo import (
     IDLE_AGENT,
     LOST_AGENT,
@@ -26,6 +25,7 @@ from zephyrus_exec.demo import (
     REVERTING_AGENT,
 )
 from zephyrus_exec.protocol.messages import Completed, Started
+from zephyrus_exec.testing.v1 import connect_v1
 
 from .commands import Ended, Serving, command, environment, run, serving
 from .processes import host
@@ -333,7 +333,7 @@ async def test_port_beats_ws_port_and_means_every_address(tmp_path: Path) -> Non
     env = {"PORT": str(port), "WS_PORT": "1"}
     async with serving("--store", "memory:", env=env) as server:
         assert f"ws://0.0.0.0:{port}" in server.urls
-        async with connect(f"ws://127.0.0.1:{port}") as client:
+        async with connect_v1(f"ws://127.0.0.1:{port}") as client:
             assert await anext(client.execute("nobody")) == Started("nobody")
 
 
@@ -364,7 +364,7 @@ async def test_flags_beat_the_environment_which_beats_the_file(tmp_path: Path) -
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
 async def test_a_stopped_server_answers_its_clients_and_exits_0(number: signal.Signals) -> None:
-    async with serving(*LOOPBACK, "--store", "memory:") as server, connect(server.urls[0]):
+    async with serving(*LOOPBACK, "--store", "memory:") as server, connect_v1(server.urls[0]):
         ended = await server.stop(number)
     assert (ended.code, ended.out) == (0, "")
     first, last = ended.err.splitlines()
@@ -374,7 +374,7 @@ async def test_a_stopped_server_answers_its_clients_and_exits_0(number: signal.S
 async def test_a_second_signal_ends_a_server_that_still_drains(tmp_path: Path) -> None:
     async with (
         serving("--demo", *LOOPBACK, "--drain-timeout", "30") as server,
-        connect(server.urls[0]) as client,
+        connect_v1(server.urls[0]) as client,
     ):
         assert await anext(client.execute(PATIENT_AGENT)) == Started(PATIENT_AGENT)
         os.killpg(server.process.pid, signal.SIGTERM)
@@ -389,7 +389,7 @@ async def test_a_second_signal_ends_a_server_that_still_drains(tmp_path: Path) -
 async def test_ctrl_c_lets_the_demos_running_agent_end(tmp_path: Path) -> None:
     """A terminal's Ctrl-C reaches every process of the group; the chain must outlive the agent."""
     async with serving("--demo", *LOOPBACK, "--drain-timeout", "20") as server:
-        async with connect(server.urls[0]) as client:
+        async with connect_v1(server.urls[0]) as client:
             replies = client.execute(PATIENT_AGENT)
             assert await anext(replies) == Started(PATIENT_AGENT)
             stopping = asyncio.create_task(server.stop(signal.SIGINT))
@@ -516,7 +516,7 @@ async def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = folder / "journal.db"
     options = (*LOOPBACK, "--config", str(folder / "zephyrus.toml"), "--store", str(store))
     async with serving(*options) as server:
-        async with connect(server.urls[0]) as client:
+        async with connect_v1(server.urls[0]) as client:
             for _ in range(25):
                 assert [r async for r in client.execute("idle")][-1] == Completed("idle")
         assert (await server.stop()).code == 0

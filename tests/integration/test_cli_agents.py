@@ -11,8 +11,8 @@ from urllib.request import urlopen
 import pytest
 
 from zephyrus_exec import Agent, Component, SqliteRepository
-from zephyrus_exec.client import connect
 from zephyrus_exec.protocol.messages import Completed, Failed
+from zephyrus_exec.testing.v1 import connect_v1
 
 from .commands import serving
 
@@ -24,7 +24,7 @@ IDLE = '{"agents":[{"id":"idle","planner":{"name":"steps","settings":{"steps":[]
 
 async def execute(url: str, agent_id: str) -> str | None:
     """Return why an execution failed; null: it did not."""
-    async with connect(url) as client:
+    async with connect_v1(url) as client:
         *_, last = [reply async for reply in client.execute(agent_id)]
     assert isinstance(last, Completed | Failed)
     return last.error if isinstance(last, Failed) else None

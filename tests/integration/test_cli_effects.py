@@ -17,11 +17,11 @@ from tests.anvil import CHAIN_ID, KEYS, Anvil, running_anvil
 from tests.counter import deploy_counter
 from tests.docs.markdown import ROOT, blocks
 from tests.kitchen import settled
-from zephyrus_exec.client import connect
 from zephyrus_exec.conversion import dumps
 from zephyrus_exec.evm import EvmChain, KeySigner
 from zephyrus_exec.model import Contract
 from zephyrus_exec.protocol.messages import Completed, Failed, Reply
+from zephyrus_exec.testing.v1 import connect_v1
 
 from .commands import PATIENCE, Ended, Serving, run, serving
 
@@ -95,7 +95,7 @@ class Town:
         return [json.loads(line) for line in ended.out.splitlines()]
 
     async def execute(self) -> Reply:
-        async with connect(self.server.urls[0]) as client:
+        async with connect_v1(self.server.urls[0]) as client:
             return [reply async for reply in client.execute("counting")][-1]
 
     async def ready(self) -> dict[str, Any]:

@@ -23,11 +23,11 @@ from tests.unit.cli.test_operating import KEY as LANE
 from tests.unit.cli.test_operating import write
 from zephyrus_exec import __version__
 from zephyrus_exec.cli import main
-from zephyrus_exec.client import connect
 from zephyrus_exec.demo import IDLE_AGENT, MINTING_AGENT, PATIENT_AGENT
 from zephyrus_exec.engine.records import EffectState, LaneStatus
 from zephyrus_exec.errors import TransportError
 from zephyrus_exec.protocol.messages import Failed
+from zephyrus_exec.testing.v1 import connect_v1
 
 from .commands import Ended, Serving, environment, run, serving
 
@@ -224,7 +224,7 @@ def test_version_is_told(here: Here, capsys: pytest.CaptureFixture[str]) -> None
 
 
 async def answer(server: Serving, agent: str = "nobody") -> Failed:
-    async with connect(server.urls[0]) as client:
+    async with connect_v1(server.urls[0]) as client:
         last = [reply async for reply in client.execute(agent)][-1]
     assert isinstance(last, Failed)
     return last
@@ -289,7 +289,7 @@ async def test_a_stop_takes_no_longer_than_it_may(way: str, tmp_path: Path) -> N
     flags = ("--drain-timeout", "1") if way == "flag" else ()
     env = {} if way == "flag" else {"ZEPHYRUS_DRAIN_TIMEOUT": "1"}
     async with serving("--demo", *LOOPBACK, *flags, env=env, cwd=tmp_path) as server:
-        async with connect(server.urls[0]) as client:
+        async with connect_v1(server.urls[0]) as client:
             replies = client.execute(PATIENT_AGENT)
             await anext(replies)
             begun = time.monotonic()

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from zephyrus_exec.client import Client
 from zephyrus_exec.errors import TransportRefused
 from zephyrus_exec.protocol.messages import Completed, Started
+from zephyrus_exec.testing.v1 import V1Peer
 
 from .processes import ServerProcess
 from .uvicorn_process import sent_events, socket_to, uvicorn_of
@@ -57,7 +57,7 @@ async def test_the_fastapi_example_serves_http_and_websockets_on_one_port(tmp_pa
         socket = await socket_to(host.url, "/ws/", {"cookie": "session=bob-secret"})
         await socket.send(['{"type":"whoami"}'])
         assert json.loads((await socket.receive())[0])["user"] == "bob"
-        replies = [reply async for reply in Client(socket).execute("restock")]
+        replies = [reply async for reply in V1Peer(socket).execute("restock")]
         assert replies[0] == Started("restock")
         assert isinstance(replies[1], Completed)
         assert len(replies[1].results) == 3
@@ -92,7 +92,7 @@ async def test_the_starlette_example_lets_its_middleware_decide() -> None:
             (counted,) = (await reply.json())["results"]
             assert counted["result"] == 42
         socket = await socket_to(host.url, "/ws/agent/7", ANA)
-        replies = [reply async for reply in Client(socket).execute("report")]
+        replies = [reply async for reply in V1Peer(socket).execute("report")]
         assert isinstance(replies[-1], Completed)
         await socket.aclose()
         with pytest.raises(TransportRefused):

@@ -24,10 +24,10 @@ from zephyrus_exec import (
     RunContext,
     Service,
 )
-from zephyrus_exec.client import Client, connect
 from zephyrus_exec.demo import MINTING_AGENT
 from zephyrus_exec.logs import AboutFilter
 from zephyrus_exec.protocol.messages import Completed, Failed, Reply
+from zephyrus_exec.testing.v1 import V1Peer, connect_v1
 from zephyrus_exec.transports.memory import memory_pair
 
 from .commands import PATIENCE, Serving, run, serving
@@ -50,7 +50,7 @@ abi = { type = "function", name = "totalSupply", stateMutability = "view", input
 """  # noqa: E501
 
 
-async def last(client: Client, agent: str) -> Reply:
+async def last(client: V1Peer, agent: str) -> Reply:
     return [reply async for reply in client.execute(agent)][-1]
 
 
@@ -74,7 +74,7 @@ async def test_one_execution_is_found_by_its_key_from_its_connection_to_its_fina
 ) -> None:
     options = ("--log-format", "json", "--log-level", "info")
     async with serving("--demo", *LOOPBACK, *options, cwd=tmp_path) as server:
-        async with connect(server.urls[0]) as client:
+        async with connect_v1(server.urls[0]) as client:
             done = await last(client, MINTING_AGENT)
         assert isinstance(done, Completed)
         lines = await lines_until(server, "the effect is finalized")
@@ -116,7 +116,7 @@ async def test_at_the_most_talkative_level_no_secret_is_told(tmp_path: Path, for
     async with serving(
         *LOOPBACK, *options, "--log-level", "debug", env=env, cwd=tmp_path
     ) as server:
-        async with connect(server.urls[0]) as client:
+        async with connect_v1(server.urls[0]) as client:
             assert isinstance(await last(client, "reader"), Failed)
         ended = await server.stop()
     said = ended.err + "".join(server.banner)
@@ -201,7 +201,7 @@ async def test_an_execution_that_waited_is_about_its_own_peer_and_not_about_who_
         for name in ("ann", "bob"):
             near, far = memory_pair()
             sessions.append(asyncio.create_task(service.run(far, principal=Principal(name))))
-            peers.append(Client(near))
+            peers.append(V1Peer(near))
         asked = [asyncio.create_task(last(peer, "gated")) for peer in peers]
         while len(lines.about("the execution is accepted")) < 2:
             await asyncio.sleep(0.01)

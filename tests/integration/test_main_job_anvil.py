@@ -31,11 +31,11 @@ from zephyrus_exec import (
     StepsPlanner,
     serve,
 )
-from zephyrus_exec.client import connect
 from zephyrus_exec.engine.listing import read_all
 from zephyrus_exec.evm import EvmChain, KeySigner
 from zephyrus_exec.protocol.messages import Completed, Failed, Reply, Started
 from zephyrus_exec.testing.transports import soon
+from zephyrus_exec.testing.v1 import connect_v1
 
 WIDE: Final = 2**200 + 1
 """What `total` returns; far beyond what a JSON number holds exactly."""
@@ -121,7 +121,7 @@ class Kitchen:
             **{"signer": "first", **fields},
         )
         self.repository.hold(agent, used)
-        async with connect(self.url) as client:
+        async with connect_v1(self.url) as client:
             first, last = [reply async for reply in client.execute(agent.id)]
         assert first == Started(agent.id)
         return last

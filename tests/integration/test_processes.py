@@ -12,10 +12,10 @@ import pytest
 
 from tests.integration.processes import PATIENCE, host
 from zephyrus_exec import Event, EventKind, Execution, ExecutionStore, Outcome, SqliteStore
-from zephyrus_exec.client import connect
 from zephyrus_exec.engine.listing import list_executions, read_all
 from zephyrus_exec.errors import TransportClosedByPeer, TransportError
 from zephyrus_exec.protocol.messages import Completed, Reply, Started
+from zephyrus_exec.testing.v1 import connect_v1
 
 pytestmark = pytest.mark.skipif(
     os.name == "nt",
@@ -29,7 +29,7 @@ async def start(url: str, agent_id: str) -> tuple[asyncio.Task[list[Reply]], asy
 
     async def run() -> list[Reply]:
         replies: list[Reply] = []
-        async with connect(url) as client:
+        async with connect_v1(url) as client:
             async for reply in client.execute(agent_id):
                 replies.append(reply)
                 started.set()
@@ -165,7 +165,7 @@ async def test_sigterm_under_load_leaves_no_client_without_an_answer(tmp_path: P
 
         async def client(number: int) -> str:
             try:
-                async with connect(server.url) as connection:
+                async with connect_v1(server.url) as connection:
                     while True:
                         agent = "steady" if number % 5 == 0 else "brief"
                         last: Reply | None = None

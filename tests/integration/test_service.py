@@ -14,7 +14,6 @@ import pytest
 from attrs import frozen
 
 from zephyrus_exec import ExecutionEngine, Json, Outcome, Principal, RunContext, Service, serve
-from zephyrus_exec.client import connect
 from zephyrus_exec.conversion import MAX_DEPTH
 from zephyrus_exec.engine.records import Lane, LaneStatus
 from zephyrus_exec.errors import (
@@ -30,6 +29,7 @@ from zephyrus_exec.testing.chain import ModelChain
 from zephyrus_exec.testing.clock import settle
 from zephyrus_exec.testing.faulty_store import FaultyStore
 from zephyrus_exec.testing.transports import end_of, soon
+from zephyrus_exec.testing.v1 import connect_v1
 from zephyrus_exec.transports.memory import MemoryListener, memory_pair
 
 from .peers import Held, Peer, engine_of, execute, failed, noop, nothing_done, started
@@ -66,7 +66,7 @@ async def http(url: str, target: str = "/", *, method: str = "GET") -> Answer:
 
 
 async def ask(url: str, agent_id: str) -> list[Reply]:
-    async with connect(url) as client:
+    async with connect_v1(url) as client:
         return [reply async for reply in client.execute(agent_id)]
 
 
@@ -216,7 +216,7 @@ async def test_the_limits_of_messages_and_connections_hold() -> None:
         serve(
             engine, max_message_bytes=200, max_message_depth=1, max_connections=1, **LOOPBACK
         ) as service,
-        connect(service.addresses[0]) as client,
+        connect_v1(service.addresses[0]) as client,
     ):
         assert [r async for r in client.execute("noop")][-1] == Completed("noop")
         with pytest.raises(Exception, match="503"):
@@ -410,7 +410,7 @@ async def test_closing_does_not_wait_for_a_peer_that_takes_nothing(
 async def test_a_client_asks_for_one_execution_after_the_other() -> None:
     async with (
         serve(engine_of({"noop": noop}), **LOOPBACK) as service,
-        connect(service.addresses[0]) as client,
+        connect_v1(service.addresses[0]) as client,
     ):
         for _ in range(3):
             replies = [reply async for reply in client.execute("noop")]
@@ -423,7 +423,7 @@ async def test_a_client_asks_for_one_execution_after_the_other() -> None:
 async def test_a_client_is_told_that_its_request_was_refused() -> None:
     async with (
         serve(engine_of({}), **LOOPBACK) as service,
-        connect(service.addresses[0]) as client,
+        connect_v1(service.addresses[0]) as client,
     ):
         assert [reply async for reply in client.execute("a" * 257)] == [
             Rejected("Se requiere agent_id para la ejecución")
@@ -451,7 +451,7 @@ async def test_a_client_notices_a_server_that_speaks_something_else() -> None:
             await transport.send(await transport.receive())
             await transport.receive()
 
-    async with _listening(Echo(engine_of({}))) as url, connect(url) as client:
+    async with _listening(Echo(engine_of({}))) as url, connect_v1(url) as client:
         with pytest.raises(RemoteProtocolError):
             [reply async for reply in client.execute("noop")]
 
@@ -470,13 +470,18 @@ async def _listening(service: Service) -> AsyncIterator[str]:
 
 async def test_a_url_that_is_none_is_a_configuration_error() -> None:
     with pytest.raises(ConfigurationError, match="ws://HOST:PORT"):
-        async with connect("http://localhost"):
+        async with connect_v1("http://localhost"):
             pass
 
 
 async def test_an_engine_that_a_host_closed_refuses_and_the_service_still_ends() -> None:
     engine: ExecutionEngine = engine_of({"noop": noop})
-    async with engine, serve(engine, **LOOPBACK) as service, connect(service.addresses[0]) as one:
+    serving = serve(engine, **LOOPBACK)
+    async with engine, serving as service, connect_v1(service.addresses[0]) as one:
+        engine,
+        serve(engine, **LOOPBACK) as service,
+        connect_v1(service.addresses[0]) as one,
+    ):
         await engine.aclose()
         assert [r async for r in one.execute("noop")] == [
             Started("noop"),

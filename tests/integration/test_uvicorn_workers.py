@@ -16,10 +16,10 @@ import pytest
 
 from tests.deploy.nginx import nginx, trusting
 from zephyrus_exec import Execution, Outcome, SqliteStore
-from zephyrus_exec.client import Client
 from zephyrus_exec.engine.listing import list_executions, read_all
 from zephyrus_exec.errors import TransportError
 from zephyrus_exec.protocol.messages import Completed, Reply, Started
+from zephyrus_exec.testing.v1 import V1Peer
 from zephyrus_exec.transports.connection import WebSocketConnection
 
 from .processes import PATIENCE
@@ -59,7 +59,7 @@ async def _replies(socket: WebSocketConnection) -> list[Reply]:
     """Ask for an execution; return what came until its end, or the connection's."""
     replies: list[Reply] = []
     try:
-        async for reply in Client(socket).execute("restock"):
+        async for reply in V1Peer(socket).execute("restock"):
             replies += [reply]
     except TransportError:
         pass

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
-from ..client import connect
-from ..errors import ConfigurationError, TransportError
+from ..client import RemoteExecution, connect
+from ..errors import ConfigurationError, OutcomeUnknown, RequestRefused, TransportError
 from ..model import Json, JsonObject
 from ..protocol.messages import Completed, Failed, Rejected, Reply, Started
+from ..protocol.v2.messages import ExecutionCompleted
 from .environment import environment_of
 from .output import note, plain, print_json, print_table, progress, short, shown
 
@@ -20,10 +21,10 @@ async def execute_command(options: argparse.Namespace) -> int:
     url = options.url or environment_of(options).get("WS_URL") or DEFAULT_URL
     try:
         async with connect(url) as client:
-            replies = client.execute(options.agent_id)
+            execution = client.execute(options.agent_id)
             try:
-                last = await (last_reply(replies) if options.json else follow(replies))
-            except TransportError as error:
+                last = await (last_reply(execution) if options.json else follow(execution))
+            except OutcomeUnknown as error:
                 raise ConfigurationError(
                     f"{url}: {error.message}; what was asked for may have been done, or go on "
                     "without us: look at `executions list` there before asking again"
@@ -40,20 +41,30 @@ async def execute_command(options: argparse.Namespace) -> int:
     return 0 if isinstance(last, Completed) else 1
 
 
-async def last_reply(replies: AsyncIterator[Reply]) -> Reply:
-    """Return the last of the replies."""
-    return [reply async for reply in replies][-1]
+async def last_reply(execution: RemoteExecution) -> Reply:
+    """Return how an execution ended."""
+    try:
+        return _reply(await execution.result())
+    except RequestRefused as error:
+        return Rejected(error.message)
 
 
-async def follow(replies: AsyncIterator[Reply]) -> Reply:
-    """Show on stderr that the execution is under way, and return the last reply."""
+async def follow(execution: RemoteExecution) -> Reply:
+    """Show on stderr that the execution is under way, and return how it ended."""
     with progress("waiting for the server …"):
-        first = await anext(replies)
-    if not isinstance(first, Started):
-        return first
-    note(f"started: {first.agent_id}")
+        try:
+            await execution.started()
+        except RequestRefused as error:
+            return Rejected(error.message)
+    note("started")
     with progress("running …"):
-        return await last_reply(replies)
+        return _reply(await execution.result())
+
+
+def _reply(last: ExecutionCompleted) -> Reply:
+    if last.data.success:
+        return Completed(last.data.agent_id, last.data.results)
+    return Failed(last.data.agent_id, last.data.error or "")
 
 
 def print_reply(reply: Reply) -> None:

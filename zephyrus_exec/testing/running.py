@@ -9,7 +9,6 @@ from typing import Any
 
 from attrs import define, field
 
-from ..client import Client
 from ..engine.engine import ExecutionEngine
 from ..engine.leases import OWNER
 from ..engine.listing import read_all
@@ -30,6 +29,7 @@ from .clock import ManualClock
 from .crash_points import CrashPoints, PointedStore
 from .faulty_store import FaultyStore
 from .transports import soon
+from .v1 import V1Peer
 
 
 @define(eq=False)
@@ -157,7 +157,7 @@ class Running:
 
         async def ask() -> None:
             nonlocal replies
-            async for reply in Client(client).execute(agent_id):
+            async for reply in V1Peer(client).execute(agent_id):
                 replies += [reply]  # one by one: it may be cut off
 
         try:

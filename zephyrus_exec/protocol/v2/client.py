@@ -53,6 +53,8 @@ from .server import Answer, CloseCode
 
 HELLO_TIMEOUT: Final = 10.0
 """Seconds that a server gets to answer `hello` by default."""
+LAST_OF_EFFECT: Final = frozenset({"finalized", "cancelled", "displaced"})
+"""Nothing changes an effect after these events of it."""
 _ENDED_KEPT: Final = 1024
 """How many ended streams are remembered, so that what is sent twice is told from what is wrong."""
 
@@ -251,7 +253,7 @@ class V2Client:
 
     def _follow(self, request: Subscribe, said: Subscribed) -> None:
         stream = _asked(request, said)
-        if said.head_seq < request.from_seq:
+        if said.head_seq < max(request.from_seq, said.terminal):
             raise UnexpectedMessage("subscribed names a last event before the one that is known")
         cursor = _Cursor(request.from_seq, said.head_seq if said.terminal else None)
         self._set_cursor(stream, cursor)
@@ -276,7 +278,7 @@ class V2Client:
         if event.seq != seen + 1:
             raise UnexpectedMessage(f"event {seen + 1} is missing: {event.seq} came")
         cursor.seq = event.seq
-        if isinstance(event, ExecutionCompleted) or event.seq == cursor.last:
+        if is_last(event) or event.seq == cursor.last:
             self._end(stream, event.seq)
         return True
 
@@ -307,6 +309,13 @@ def stream_of(event: StreamEvent) -> Stream:
     if isinstance(event, EffectEvent):
         return Stream(event.effect_key, effect=True)
     return Stream(event.execution_id)
+
+
+def is_last(event: StreamEvent) -> bool:
+    """Return whether nothing follows in the event's stream."""
+    if isinstance(event, EffectEvent):
+        return event.event in LAST_OF_EFFECT
+    return isinstance(event, ExecutionCompleted)
 
 
 def _asked(request: Subscribe | Unsubscribe, said: Subscribed | Unsubscribed) -> Stream:

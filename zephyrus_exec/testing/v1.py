@@ -1,16 +1,18 @@
-"""A client of a server somewhere else."""
+"""A client of protocol v1 as the oldest ones are: one execution after the other, nothing else."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from .interfaces.transport import Transport
-from .protocol.connection import MAX_REPLY_BYTES, V1Client
-from .protocol.messages import Reply, Started
+from ..interfaces.transport import Transport
+from ..protocol.connection import MAX_REPLY_BYTES, V1Client
+from ..protocol.messages import Reply, Started
+from ..transports.connection import ChannelLimits
+from ..transports.websocket import connect_websocket
 
 
-class Client:
+class V1Peer:
     """Speaks v1 over one channel; its executions follow one another.
 
     Args:
@@ -44,8 +46,8 @@ class Client:
 
 
 @asynccontextmanager
-async def connect(url: str) -> AsyncIterator[Client]:
-    """Connect to a server; the connection is closed on leaving.
+async def connect_v1(url: str) -> AsyncIterator[V1Peer]:
+    """Connect to a server, as a client that offers no subprotocol; closed on leaving.
 
     Args:
         url: `ws://HOST:PORT` or `wss://…`.
@@ -54,12 +56,9 @@ async def connect(url: str) -> AsyncIterator[Client]:
         ConfigurationError: The URL is none.
         TransportError: There is no server, or it does not take us.
     """
-    from .transports.connection import ChannelLimits
-    from .transports.websocket import connect_websocket
-
     limits = ChannelLimits(max_message_bytes=MAX_REPLY_BYTES)
     transport = await connect_websocket(url, limits=limits)
     try:
-        yield Client(transport)
+        yield V1Peer(transport)
     finally:
         await transport.aclose()
