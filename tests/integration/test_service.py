@@ -478,10 +478,6 @@ async def test_an_engine_that_a_host_closed_refuses_and_the_service_still_ends()
     engine: ExecutionEngine = engine_of({"noop": noop})
     serving = serve(engine, **LOOPBACK)
     async with engine, serving as service, connect_v1(service.addresses[0]) as one:
-        engine,
-        serve(engine, **LOOPBACK) as service,
-        connect_v1(service.addresses[0]) as one,
-    ):
         await engine.aclose()
         assert [r async for r in one.execute("noop")] == [
             Started("noop"),
