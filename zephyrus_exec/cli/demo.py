@@ -37,8 +37,8 @@ async def demo_command(_: argparse.Namespace) -> int:
 async def _execute(url: str, world: DemoWorld) -> int:
     before = await world.balance_of(world.holder)
     note(f"a client connects and asks for agent {MINTING_AGENT}")
-    async with connect(url) as client:
-        reply = await follow(client.execute(MINTING_AGENT))
+    async with connect(url, offer_v2=False) as client:
+        reply = await follow(client.execute(MINTING_AGENT), MINTING_AGENT)
     print_reply(reply)
     after = await world.balance_of(world.holder)
     print_table(

@@ -20,10 +20,12 @@ async def execute_command(options: argparse.Namespace) -> int:
     """Execute an agent on a server; 0: it succeeded, 1: it did not, 2: no such server."""
     url = options.url or environment_of(options).get("WS_URL") or DEFAULT_URL
     try:
-        async with connect(url) as client:
+        async with connect(url, offer_v2=False) as client:
             execution = client.execute(options.agent_id)
             try:
-                last = await (last_reply(execution) if options.json else follow(execution))
+                last = await (
+                    last_reply(execution) if options.json else follow(execution, options.agent_id)
+                )
             except OutcomeUnknown as error:
                 raise ConfigurationError(
                     f"{url}: {error.message}; what was asked for may have been done, or go on "
@@ -49,14 +51,14 @@ async def last_reply(execution: RemoteExecution) -> Reply:
         return Rejected(error.message)
 
 
-async def follow(execution: RemoteExecution) -> Reply:
+async def follow(execution: RemoteExecution, agent_id: str) -> Reply:
     """Show on stderr that the execution is under way, and return how it ended."""
     with progress("waiting for the server …"):
         try:
             await execution.started()
         except RequestRefused as error:
             return Rejected(error.message)
-    note("started")
+    note(f"started: {agent_id}")
     with progress("running …"):
         return _reply(await execution.result())
 

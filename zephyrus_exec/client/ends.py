@@ -16,7 +16,7 @@ from ..errors import (
     Unauthenticated,
     UnsupportedVersion,
     ZephyrusError,
-    error_of,
+    class_of,
 )
 from ..model import Json, JsonObject
 from ..protocol.v2.messages import ErrorData, ErrorInfo
@@ -35,7 +35,7 @@ def refusal(data: ErrorData | ErrorInfo) -> ZephyrusError:
     details = _scalars(data.details or {})
     if isinstance(data, ErrorData) and data.retry_after is not None:
         details["retry_after"] = data.retry_after
-    kind = error_of(data.code)
+    kind = class_of(data.code)
     if kind is None:
         return RequestRefused(data.message, **{**details, "refusal": data.code})
     return kind(data.message, **details)

@@ -98,7 +98,7 @@ class V1Connection(Connection):
 
     def _started(self, reply: Started) -> ExecutionEvent:
         data: JsonObject = {"agent_id": reply.agent_id}
-        return ExecutionEvent("", 0, self._clock.now(), EventKind.STARTED, data)
+        return ExecutionEvent("", 1, self._clock.now(), EventKind.STARTED, data)
 
     def _completed(self, reply: Completed | Failed) -> ExecutionCompleted:
         results = tuple(reply.results) if isinstance(reply, Completed) else ()
@@ -114,7 +114,7 @@ class V1Connection(Connection):
             error_info=None if error is None else ErrorInfo(ExecutionError.code, error, False),
             effects=_UNTOLD,
         )
-        return ExecutionCompleted("", 0, self._clock.now(), data)
+        return ExecutionCompleted("", 2, self._clock.now(), data)
 
 
 def not_supported(feature: str) -> NotSupported:

@@ -49,13 +49,15 @@ LIMITS = Limits(
     max_duration=3600,
     executions_kept=None,
     idempotency_key_retention=86400,
+    max_idempotency_key=256,
+    max_agent_id=256,
 )
 
 
 def hello_ack(hello: Hello, *, epoch: str = "e1", limits: Limits = LIMITS) -> HelloAck:
     """Return the answer of a server that takes everybody."""
     anonymous = Identity("anonymous", ("execute", "watch"), None)
-    return HelloAck(hello.request_id, 2, "test/1", "c1", epoch, anonymous, limits, Heartbeat())
+    return HelloAck(hello.request_id, 2, "test/1", "c1", epoch, anonymous, limits, Heartbeat(25.0, 60.0))
 
 
 def started(

@@ -26,7 +26,6 @@ async def test_every_event_comes_once_and_the_last_one_last() -> None:
         request = await near.hear(Execute)
         assert (request.agent_id, request.input, request.store_epoch) == ("a", {"n": 1}, "e1")
         assert request.idempotency_key == execution.idempotency_key
-        assert execution.id is None
         await near.say(started(request.request_id), event(1), event(2), completed(3))
         assert await soon(execution.started()) == "x1"
         *events, last = [one async for one in execution]
@@ -35,6 +34,13 @@ async def test_every_event_comes_once_and_the_last_one_last() -> None:
         assert await soon(execution.result()) == last
         assert (execution.id, execution.replayed) == ("x1", False)
         assert [one async for one in execution] == []
+
+
+async def test_an_execution_has_no_id_before_it_is_accepted() -> None:
+    async with connected() as (_, client, near):
+        execution = client.execute("a")
+        await near.hear(Execute)
+        assert execution.id is None
 
 
 async def test_an_unanswered_request_goes_out_again_with_its_key_and_epoch() -> None:
