@@ -454,9 +454,8 @@ async def test_an_execution_without_actions_says_so(demo: Serving) -> None:
         (REVERTING_AGENT, "this function always reverts"),
         (LOST_AGENT, "Contrato no encontrado"),
         ("nobody", "Agente no encontrado: nobody"),
-        ("a" * 257, "Se requiere agent_id"),
     ],
-    ids=["reverts", "no-contract", "no-agent", "too-long"],
+    ids=["reverts", "no-contract", "no-agent"],
 )
 async def test_an_execution_that_fails_says_why_and_is_exit_code_1(
     demo: Serving, agent_id: str, said: str
@@ -469,6 +468,13 @@ async def test_an_execution_that_fails_says_why_and_is_exit_code_1(
     reply = json.loads(as_json.out)
     assert reply["success"] is False
     assert said in reply["error"]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_an_agent_id_that_is_too_long_is_not_sent(demo: Serving) -> None:
+    ended = await execute(demo, "a" * 257)
+    assert (ended.code, ended.out) == (2, "")
+    assert "$.agent_id" in ended.err.splitlines()[-1]
 
 
 async def test_a_server_that_dies_meanwhile_is_exit_code_2(tmp_path: Path) -> None:
