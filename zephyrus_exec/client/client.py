@@ -14,12 +14,11 @@ from .. import __version__
 from ..conversion import as_json
 from ..engine.clock import SystemClock, new_id
 from ..interfaces.clock import Clock
-from ..interfaces.transport import Transport
+from ..interfaces.transport import V1_SUBPROTOCOL, V2_SUBPROTOCOL, Transport
 from ..model import Json
-from ..protocol.connection import MAX_REPLY_BYTES, V1_SUBPROTOCOL
+from ..protocol.connection import MAX_REPLY_BYTES
 from ..protocol.v2.client import Request, Stream
 from ..protocol.v2.messages import (
-    V2_SUBPROTOCOL,
     Cancel,
     CancelAck,
     EffectEvent,

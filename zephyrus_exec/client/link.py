@@ -16,8 +16,7 @@ from ..errors import (
     ZephyrusError,
 )
 from ..interfaces.clock import Clock
-from ..interfaces.transport import Transport
-from ..protocol.connection import V1_SUBPROTOCOL
+from ..interfaces.transport import V1_SUBPROTOCOL, Transport
 from ..protocol.v2.client import SpeaksV1, V2Client
 from ..protocol.v2.messages import VERSION, Error, Hello, HelloAck
 from .agenda import Agenda

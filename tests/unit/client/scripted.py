@@ -57,7 +57,9 @@ LIMITS = Limits(
 def hello_ack(hello: Hello, *, epoch: str = "e1", limits: Limits = LIMITS) -> HelloAck:
     """Return the answer of a server that takes everybody."""
     anonymous = Identity("anonymous", ("execute", "watch"), None)
-    return HelloAck(hello.request_id, 2, "test/1", "c1", epoch, anonymous, limits, Heartbeat(25.0, 60.0))
+    return HelloAck(
+        hello.request_id, 2, "test/1", "c1", epoch, anonymous, limits, Heartbeat(25.0, 60.0)
+    )
 
 
 def started(
