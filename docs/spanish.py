@@ -29,6 +29,11 @@ MEANINGS: Final[Mapping[str, str]] = {
     "invalid_request": "A un mensaje le falta un campo o tiene uno incorrecto: el mensaje del error"
     " es `problema @ $.ruta`.",
     "unexpected_message": "Llegó un mensaje válido en un estado que no lo admite.",
+    "not_supported": "El servidor solo habla v1, que no puede decir eso; no se envió nada."
+    " Detalles: `feature`.",
+    "request_refused": "Un servidor rechazó una solicitud por un motivo para el que esta versión no"
+    " tiene clase. Detalles: `refusal` (su código; ninguno si el servidor habla v1), `retry_after`"
+    " (segundos) y los del motivo.",
     "duplicate_request": "El `request_id` es el de una solicitud que aún no tiene respuesta."
     " Detalles: `request_id`.",
     "unsupported_version": "El otro extremo no habla ninguna versión del protocolo que se hable"

@@ -332,6 +332,8 @@ class ExecutionCompleted:
     """The last event of an execution."""
 
     type: ClassVar[str] = "execution_response"
+    event: ClassVar[str] = "completed"
+    """The kind of event that it stands for; not on the wire."""
 
     execution_id: str
     """Whose event."""
