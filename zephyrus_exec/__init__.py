@@ -33,7 +33,7 @@ from .model import (
 )
 
 if TYPE_CHECKING:
-    from .engine import CycleRunner, ExecutionEngine
+    from .engine import Cursor, CycleRunner, ExecutionEngine, Submission
     from .interfaces.access import Authenticator, Authorizer
     from .interfaces.chain import Chain
     from .interfaces.clock import Clock
@@ -67,6 +67,7 @@ _LAZY = {
     "Chain": "interfaces.chain",
     "Clock": "interfaces.clock",
     "ContractRepository": "interfaces.repositories",
+    "Cursor": "engine",
     "CycleRunner": "engine",
     "ExecutionEngine": "engine",
     "ExecutionStore": "interfaces.store",
@@ -88,6 +89,7 @@ _LAZY = {
     "SqliteRepository": "repositories.sqlite",
     "SqliteStore": "stores.sqlite",
     "StepsPlanner": "planners.steps",
+    "Submission": "engine",
     "Transport": "interfaces.transport",
     "WritableRepository": "interfaces.repositories",
     "serve": "service",
@@ -115,6 +117,7 @@ __all__ = [
     "Component",
     "Contract",
     "ContractRepository",
+    "Cursor",
     "CycleRunner",
     "Event",
     "EventKind",
@@ -147,6 +150,7 @@ __all__ = [
     "SqliteRepository",
     "SqliteStore",
     "StepsPlanner",
+    "Submission",
     "Transport",
     "WritableRepository",
     "serve",

@@ -125,6 +125,20 @@ class StoreAgreement(RuleBasedStateMachine):
     def read(self, stream: str, after: int, limit: int) -> None:
         self.agree_on_events(*self.both(lambda store: store.read(stream, after=after, limit=limit)))
 
+    @rule(stream=streams)
+    def head(self, stream: str) -> None:
+        ours, theirs = self.both(lambda store: store.head(stream))
+        assert ours == theirs
+
+    @rule()
+    def position(self) -> None:
+        """Nothing is behind it, and nothing that comes later is before it."""
+        ours, theirs = self.both(lambda store: store.position())
+        assert ours >= max(self.positions)
+        assert theirs >= max(self.positions.values())
+        self.positions.setdefault(ours, theirs)
+        assert self.run(self.memory.tail(ours)) == self.run(self.sqlite.tail(theirs)) == []
+
     @rule(data=st.data(), limit=st.integers(-1, 5))
     def tail(self, data: st.DataObject, limit: int) -> None:
         ours = data.draw(st.sampled_from(sorted(self.positions)))
