@@ -7,7 +7,7 @@ from .v2_opening import OpeningConformance
 from .v2_watching import WatchingConformance
 
 
-class V2ServerConformance(OpeningConformance, ExecutingConformance, WatchingConformance):
+class V2ServerConformance(WatchingConformance, ExecutingConformance, OpeningConformance):
     """The promises of a server that speaks v2. Subclasses say where it is, and name its agents.
 
     It executes `agent_id` some hundred times.
