@@ -3,7 +3,8 @@
     python docs/generate.py            # writes them
     python docs/generate.py --check    # exit code 1 where one is out of date
 
-A part stands between `<!-- generated: NAME -->` and `<!-- end -->`.
+A part stands between `<!-- generated: NAME -->` and `<!-- end -->`. The AsyncAPI document is made
+as a whole.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import asyncapi
 import attrs
 import spanish
 
@@ -40,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args(arguments).check
     stale = [page for page in sorted(DOCS.rglob("*.md")) if _update(page, write=not check)]
+    if _replace(DOCS / "asyncapi.json", asyncapi.document(), write=not check):
+        stale.append(DOCS / "asyncapi.json")
     for page in stale:
         print(f"{page.relative_to(DOCS).as_posix()}: {'is out of date' if check else 'written'}")
     return 1 if check and stale else 0
@@ -49,9 +53,15 @@ def _update(page: Path, *, write: bool) -> bool:
     """Return whether the page is not what it should be."""
     text = page.read_text(encoding="utf-8")
     fresh = _PART.sub(lambda part: f"{part[1]}\n{PARTS[part[2]]()}\n\n{part[4]}", text)
-    if write and fresh != text:
+    return _replace(page, fresh, write=write)
+
+
+def _replace(page: Path, fresh: str, *, write: bool) -> bool:
+    """Return whether the page is not this text; make it so."""
+    stale = not page.exists() or page.read_text(encoding="utf-8") != fresh
+    if write and stale:
         page.write_text(fresh, encoding="utf-8", newline="\n")
-    return fresh != text
+    return stale
 
 
 # --- Markdown ------------------------------------------------------------------------------------

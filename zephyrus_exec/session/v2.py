@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Coroutine, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
+from typing import Any, Final, TypeAlias
 
 from attrs import evolve
 
@@ -60,6 +61,8 @@ from .outbox import Outbox, Watch
 from .peer import Grant, Identify, OnUnknown, Peer, SessionLimits
 
 _log = logging.getLogger(__name__)
+
+_Work: TypeAlias = Callable[[], Awaitable[None]]
 
 _AWAY: Final = Close(CloseCode.DRAINING, "this server shuts down; connect again")
 _UNAUTHENTICATED: Final = Close(CloseCode.UNAUTHENTICATED, "a valid credential is required")
@@ -144,8 +147,8 @@ class V2Session:
             TransportError: The channel has ended.
         """
         helpers = {
-            asyncio.create_task(self._guard(self._outbox.run())),
-            asyncio.create_task(self._guard(self._keep_time())),
+            asyncio.create_task(self._guard(self._outbox.run)),
+            asyncio.create_task(self._guard(self._keep_time)),
         }
         try:
             await self._read(frames)
@@ -191,9 +194,9 @@ class V2Session:
             case Hello():
                 await self._welcome(received)
             case Foreign():
-                self._spawn(self._ask_host(received))
+                self._spawn(partial(self._ask_host, received))
             case _:
-                self._spawn(self._answer(received))
+                self._spawn(partial(self._answer, received))
 
     def _end(self, close: Close) -> None:
         """Close the channel behind what is to be sent, and hear nothing more."""
@@ -201,14 +204,14 @@ class V2Session:
         self._outbox.end(close)
         _log.info("the connection is closed: %d %s", close.code, close.reason)
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+    def _spawn(self, work: _Work) -> None:
         task = asyncio.create_task(self._guard(work))
         self._answering.add(task)
         task.add_done_callback(self._answering.discard)
 
-    async def _guard(self, work: Coroutine[None, None, None]) -> None:
+    async def _guard(self, work: _Work) -> None:
         try:
-            await work
+            await work()
         except TransportError as end:
             _log.debug("the channel has ended: %s", end)
         except StoreError as error:

@@ -14,7 +14,7 @@ from ..protocol.codec import decode
 from ..protocol.messages import ExecuteRequest, parse_request
 from ..protocol.v2.codec import read_request
 from ..protocol.v2.messages import Subscribe
-from .frames import Dialect, StreamViolation, check_reply, check_request, decoded
+from .frames import Dialect, StreamViolation, check_reply, check_request, decoded, reply_name
 from .streams import StreamChecker
 
 
@@ -28,15 +28,21 @@ class Conversation:
 
     Args:
         subprotocol: What was agreed on.
+        closed: Whether keys and types that this release does not know are violations.
     """
 
     subprotocol: str | None = None
+    closed: bool = True
     _dialect: Dialect | None = None
-    _stream: StreamChecker = field(factory=lambda: StreamChecker(closed=True))
+    _stream: StreamChecker = field(init=False)
     _asked: dict[str, int | None] = field(factory=dict)
     """By request id: the last event that a subscriber knew."""
     _foreign: bool = False
     """Whether the client has said something that only a host may know."""
+
+    @_stream.default
+    def _make_stream(self) -> StreamChecker:
+        return StreamChecker(closed=self.closed)
 
     def asked(self, frame: Frame) -> None:
         """Take in what the client says.
@@ -73,8 +79,8 @@ class Conversation:
         if isinstance(request, Subscribe):
             self._asked[request.request_id] = request.from_seq
 
-    def told(self, frame: Frame) -> None:
-        """Take in what the server says.
+    def told(self, frame: Frame) -> JsonObject:
+        """Take in what the server says, and return it.
 
         Raises:
             StreamViolation: It breaks its schema, comes out of order, or answers nothing.
@@ -82,13 +88,21 @@ class Conversation:
         message = decoded(frame)
         if self._dialect == 1:
             check_reply(message, 1)
-            return
-        if self._foreign and check_reply(message, 2) is None:
-            return
+            return message
+        if self._foreign and reply_name(message, 2) is None:
+            return message
         request_id = message.get("request_id")
         if isinstance(request_id, str) and request_id not in self._asked:
             raise StreamViolation(f"{message['type']} answers {request_id!r}, which nobody asked")
-        self._stream.take(frame, from_seq=self._asked.get(str(request_id)))
+        return self._stream.take(frame, from_seq=self._asked.get(str(request_id)))
+
+    def finish(self) -> None:
+        """Return if everything that is watched has ended.
+
+        Raises:
+            StreamViolation: The terminal frame of an execution is missing.
+        """
+        self._stream.finish()
 
 
 class FrameChecker(Transport):
@@ -111,10 +125,8 @@ class FrameChecker(Transport):
         self._transport = transport
         self._on_violation = on_violation
         self._conversation = Conversation(transport.handshake.subprotocol)
-        talk = self._conversation
-        self._heard, self._said = (
-            (talk.asked, talk.told) if side == "server" else (talk.told, talk.asked)
-        )
+        both: list[Callable[[Frame], object]] = [self._conversation.asked, self._conversation.told]
+        self._heard, self._said = both if side == "server" else reversed(both)
 
     @property
     def handshake(self) -> Handshake:
@@ -136,7 +148,7 @@ class FrameChecker(Transport):
         """Say farewell; see `Transport.aclose`."""
         await self._transport.aclose(code, reason)
 
-    def _check(self, frames: Sequence[Frame], look: Callable[[Frame], None]) -> None:
+    def _check(self, frames: Sequence[Frame], look: Callable[[Frame], object]) -> None:
         try:
             for frame in frames:
                 look(frame)

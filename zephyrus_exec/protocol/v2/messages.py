@@ -8,6 +8,7 @@ seconds.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Final, TypeAlias
 
 from attrs import field, frozen
@@ -644,5 +645,16 @@ SERVER_MESSAGES: Final[tuple[type[ServerMessage], ...]] = (
     GoAway,
     Error,
 )
+ANSWERS: Final[Mapping[type[ClientMessage], type[ServerMessage]]] = {
+    Hello: HelloAck,
+    Auth: AuthAck,
+    Execute: ExecutionStarted,
+    Subscribe: Subscribed,
+    Unsubscribe: Unsubscribed,
+    GetExecution: ExecutionReport,
+    ListExecutions: ExecutionList,
+    Cancel: CancelAck,
+}
+"""What answers each request that is granted; one that is not gets `Error`."""
 TARGETED: Final = (Subscribe, Subscribed, Unsubscribe, Unsubscribed)
 """Those that name either an execution or an effect."""

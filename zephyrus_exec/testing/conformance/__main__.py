@@ -1,0 +1,173 @@
+"""`python -m zephyrus_exec.testing.conformance`: the suites against a server at a URL."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Literal, TypeAlias
+from unittest import SkipTest
+
+from attrs import frozen
+
+from ...conversion import dumps
+from ...errors import TransportError, ZephyrusError
+from ...interfaces.transport import Transport
+from .peer import connected
+from .suite import ServerConformance
+from .v1 import V1ServerConformance
+from .v2 import V2ServerConformance
+
+_Test: TypeAlias = Callable[[], Awaitable[None]]
+
+
+@frozen
+class Result:
+    """What came of one test."""
+
+    suite: str
+    """`v1` or `v2`."""
+    name: str
+    """The sentence that is proved."""
+    status: Literal["ok", "failed", "skipped"]
+    reason: str
+    """Why it failed, or was skipped."""
+    seconds: float
+
+    def line(self) -> str:
+        """Return it for people."""
+        reason = f"\n         {self.reason}" if self.reason else ""
+        return f"{self.status:<8} {self.suite}  {self.name} ({self.seconds:.2f} s){reason}"
+
+    def json(self) -> str:
+        """Return it for programs."""
+        return dumps(
+            {
+                "suite": self.suite,
+                "name": self.name,
+                "status": self.status,
+                "reason": self.reason,
+                "seconds": round(self.seconds, 3),
+            }
+        )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the suites and return the exit code: 0 nothing failed, 1 something did, 2 no server."""
+    options = _parser().parse_args(arguments)
+    if not __debug__:
+        print("python -O leaves out what is to be checked; run without it", file=sys.stderr)
+        return 2
+    return asyncio.run(_run(options))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m zephyrus_exec.testing.conformance",
+        description="Checks whether a server does what the protocol says.",
+    )
+    parser.add_argument("url", help="ws://HOST:PORT or wss://…")
+    parser.add_argument(
+        "--agent",
+        required=True,
+        metavar="ID",
+        help="an agent that ends within seconds; it is executed some hundred times",
+    )
+    parser.add_argument(
+        "--agent-slow", metavar="ID", help="one that takes some seconds, and may be cancelled"
+    )
+    parser.add_argument(
+        "--token-env", metavar="VAR", help="environment variable that holds a bearer token"
+    )
+    parser.add_argument("--v1", action="store_true", help="v1 only; otherwise both")
+    parser.add_argument(
+        "--thorough", action="store_true", help="wait for the server's time-outs, too"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    return parser
+
+
+async def _run(options: argparse.Namespace) -> int:
+    headers = _headers(options.token_env)
+    try:
+        async with connected(options.url, headers=headers):
+            pass
+    except (TransportError, ZephyrusError) as error:
+        print(f"{options.url}: {error.message}", file=sys.stderr)
+        return 2
+    results: list[Result] = []
+    for suite, name, test in _tests(options, headers):
+        results.append(await _result(suite, name, test))
+        print(results[-1].json() if options.json else results[-1].line(), flush=True)
+    counts = dict.fromkeys(("ok", "failed", "skipped"), 0)
+    for result in results:
+        counts[result.status] += 1
+    if not options.json:
+        print(", ".join(f"{count} {status}" for status, count in counts.items()))
+    return 1 if counts["failed"] else 0
+
+
+def _headers(variable: str | None) -> dict[str, str]:
+    if variable is None:
+        return {}
+    if variable not in os.environ:
+        sys.exit(f"the environment has no {variable}; set it to a token")
+    return {"Authorization": f"Bearer {os.environ[variable]}"}
+
+
+def _tests(
+    options: argparse.Namespace, headers: dict[str, str]
+) -> Iterator[tuple[str, str, _Test]]:
+    for kind in (
+        (V1ServerConformance,) if options.v1 else (V1ServerConformance, V2ServerConformance)
+    ):
+        suite = _suite(kind, options, headers)
+        for name in (name for each in reversed(kind.__mro__) for name in vars(each)):
+            if name.startswith("test_"):
+                sentence = name.removeprefix("test_").replace("_", " ")
+                yield kind.__name__[:2].lower(), sentence, getattr(suite, name)
+
+
+def _suite(kind: Any, options: argparse.Namespace, headers: dict[str, str]) -> ServerConformance:
+    class There(kind):  # type: ignore[misc]
+        agent_id = options.agent
+        slow_agent_id = options.agent_slow
+        thorough = options.thorough
+
+        def connect(
+            self, subprotocols: Sequence[str] = ()
+        ) -> AbstractAsyncContextManager[Transport]:
+            return connected(options.url, subprotocols, headers=headers)
+
+    suite: ServerConformance = There()
+    return suite
+
+
+async def _result(suite: str, name: str, test: _Test) -> Result:
+    began = time.monotonic()
+    status: Literal["ok", "failed", "skipped"] = "failed"
+    reason = ""
+    try:
+        await test()
+        status = "ok"
+    except SkipTest as skipped:
+        status, reason = "skipped", str(skipped)
+    except TimeoutError:
+        reason = "something that must come does not come in time"
+    except (AssertionError, ZephyrusError) as error:
+        reason = str(error) or _asserted(error)
+    return Result(suite, name, status, reason, time.monotonic() - began)
+
+
+def _asserted(error: BaseException) -> str:
+    """Return the line that did not hold, where it says nothing itself."""
+    return traceback.extract_tb(error.__traceback__)[-1].line or type(error).__name__
+
+
+if __name__ == "__main__":
+    sys.exit(main())
