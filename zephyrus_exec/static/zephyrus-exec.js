@@ -163,7 +163,7 @@ class Execution {
     if (this.id === null) return this.#fromSeq;
     const message = { type: 'get_execution', execution_id: this.id };
     const { execution } = await this.#connection.ask(message);
-    return Math.max(0, execution.head_seq - 1);
+    return Math.max(0, (execution.head_seq ?? 0) - 1);
   }
 
   #read(options) {
@@ -663,7 +663,8 @@ class Connection {
       case 'execution_event':
         return this.#listeners.onevent(pick(message, 'execution_id'), eventOf(message), false);
       case 'effect_event':
-        return this.#listeners.onevent(pick(message, 'effect_key'), eventOf(message), false);
+        return this.#listeners.onevent(
+          pick(message, 'effect_key'), eventOf(message), EFFECT_ENDS.has(message.event));
       case 'execution_response':
         if (message.data.status === 'started') return this.#answer(message);
         return this.#listeners.onevent(pick(message, 'execution_id'), lastOf(message), true);
@@ -765,6 +766,7 @@ class Link {
 
 const HELLO = 'hello';
 const IGNORED = { resolve() {}, reject() {} };
+const EFFECT_ENDS = new Set(['finalized', 'cancelled', 'displaced', 'resolved']);
 const OF_ONE_CONNECTION = new Set(['subscribe', 'unsubscribe', 'auth']);
 const TIMERS = {
   setTimeout: (...args) => setTimeout(...args),
