@@ -409,6 +409,7 @@ class Connection {
   #unanswered = new Map();
   #lastId = 0;
   #online = () => this.#state === 'reconnecting' && this.#dial();
+  #open = false;
   #state = 'connecting';
   error = null;
   version = null;
@@ -423,7 +424,7 @@ class Connection {
   }
 
   /** Whether there is no connection now, but will be. */
-  get waiting() { return !this.error && this.#state !== 'open'; }
+  get waiting() { return !this.error && !this.#open; }
 
   open() {
     globalThis.addEventListener?.('online', this.#online);
@@ -504,7 +505,7 @@ class Connection {
     if (protocol === V1 || this.#how === 'old') return this.#ready(1, null);
     if (this.#how === 'offer' && !protocol) this.#how = 'plain';
     const auth = token ? { scheme: 'bearer', token } : undefined;
-    this.#link.send({ type: 'hello', request_id: HELLO, versions: [2], client: 'zephyrus-js', auth });
+    this.#link.send(hello(auth));
   }
 
   #again(how) {
@@ -517,6 +518,7 @@ class Connection {
     this.version = version;
     this.server = server;
     this.#openedAt = this.#timers.now();
+    this.#open = true;
     this.#tell('open', { version });
     this.#hear();
     this.#listeners.onready();
@@ -555,6 +557,7 @@ class Connection {
   #leave(code, reason) {
     const link = this.#link;
     this.#attempt = this.#link = null;
+    this.#open = false;
     this.#timers.clearTimeout(this.#timer);
     link?.end(code, reason);
     for (const request of [...this.#unanswered.values()]) this.#afterLoss(request, link);
@@ -572,41 +575,40 @@ class Connection {
 
   /** Sends what has not been sent on this connection, as many requests as it takes at once. */
   #pump() {
-    if (this.#state !== 'open') return;
-    const most = this.version === 1 ? 1 : this.server.limits.maxRequests ?? Infinity;
+    if (!this.#open) return;
+    const most = this.version === 1 ? 1 : bound(this.server.limits.maxRequests);
     let unanswered = 0;
     for (const request of this.#unanswered.values()) {
-      if (unanswered >= most) return;
-      if (request.link === null && !request.held) this.#transmit(request);
-      if (request.link !== null) unanswered += 1;
+      if (unanswered >= most && this.version === 2) return;
+      const refusal = this.version === 1 && !request.link ? whyNotInV1(request) : null;
+      if (refusal) this.#reject(request, refusal);
+      else if (!request.link && !request.held && unanswered < most) this.#transmit(request);
+      if (request.link) unanswered += 1;
     }
   }
 
   #transmit(request) {
     const { message } = request;
-    const problem = this.version === 1 ? whyNotInV1(request) : this.#whyTooLarge(message);
-    if (problem) return this.#reject(request, problem);
     if (this.version === 2 && message.type === 'execute') {
       message.store_epoch ??= this.server.storeEpoch; // of the first time, whenever it is repeated
     }
+    const text = JSON.stringify(
+      this.version === 2 ? message : { type: 'execute', agent_id: message.agent_id });
+    if (this.#isTooLarge(text)) return this.#reject(request, tooLarge(text));
     request.link = this.#link;
     request.sent = true;
-    this.#link.send(this.version === 2 ? message : { type: 'execute', agent_id: message.agent_id });
+    this.#link.send(text);
   }
 
-  /** The server would end the connection, and would again whenever the message is repeated. */
-  #whyTooLarge(message) {
-    const { maxMessageBytes: most = Infinity } = this.server.limits;
-    const bytes = new TextEncoder().encode(JSON.stringify(message)).length;
-    if (bytes + 100 <= most) return null;
-    return new ZephyrusError('too_large', `the server takes no message of ${bytes} bytes`);
+  /** Whether the server would end the connection, and would again when it is repeated. */
+  #isTooLarge(text) {
+    return new TextEncoder().encode(text).length > bound(this.server?.limits.maxMessageBytes);
   }
 
   #reject(request, error) {
     this.#timers.clearTimeout(request.held);
     this.#unanswered.delete(request.message.request_id);
     request.sink.reject(error);
-    this.#pump();
   }
 
   #answer(message) {
@@ -628,7 +630,7 @@ class Connection {
   #receive(frame) {
     const message = parse(frame);
     if (!message) return this.breakOff('an unreadable message');
-    if (this.#state !== 'open') return this.#greeted(message);
+    if (!this.#open) return this.#greeted(message);
     this.#hear();
     if (this.version === 1) return this.#receiveV1(message);
     const isValid = VALID[message.type];
@@ -646,7 +648,7 @@ class Connection {
 
   #refused(message) {
     const { request_id: id, data } = message;
-    if (this.#how === 'plain' && this.#state !== 'open' && id === undefined && !data.code) {
+    if (this.#how === 'plain' && !this.#open && id === undefined && !data.code) {
       this.#how = 'old'; // it does not know what a hello is
       return this.#ready(1, null);
     }
@@ -656,7 +658,7 @@ class Connection {
 
   #handle(message) {
     switch (message.type) {
-      case 'ping': return this.#link.send({ type: 'pong', t: message.t });
+      case 'ping': return this.#link.send(JSON.stringify({ type: 'pong', t: message.t }));
       case 'goaway': return void (this.#askedToWait = seconds(message.retry_after, 0));
       case 'auth_expiring': return void this.#renew();
       case 'error': return this.#handleError(message);
@@ -677,15 +679,17 @@ class Connection {
     if (!request) return this.#refused(message);
     const error = errorOf(message);
     const after = error.retryAfter ?? (error.code === 'draining' ? DRAINING_RETRY : undefined);
-    if (!error.retryable || after === undefined) return this.#reject(request, error);
-    request.link = null;
-    request.held = this.#timers.setTimeout(() => this.#release(request), 1000 * after);
+    if (error.retryable && after !== undefined) this.#hold(request, after);
+    else this.#reject(request, error);
     this.#pump();
   }
 
-  #release(request) {
-    request.held = undefined;
-    this.#pump();
+  #hold(request, delay) {
+    request.link = null;
+    request.held = this.#timers.setTimeout(() => {
+      request.held = undefined;
+      this.#pump();
+    }, 1000 * delay);
   }
 
   /** The answers to v1's requests come in their order, and there is one request at a time. */
@@ -695,6 +699,7 @@ class Connection {
     if (!request || !isObject(data)) return;
     if (type === 'error') {
       this.#reject(request, new ZephyrusError('invalid_request', String(data.message)));
+      this.#pump();
     } else if (type === 'execution_response' && data.status === 'started') {
       request.sink.resolve(message);
       request.sink.event(eventOf({ event: 'started', data: { message: data.message } }), false);
@@ -710,7 +715,7 @@ class Connection {
     try {
       await this.ask({ type: 'auth', scheme: 'bearer', token: await this.#token() });
     } catch (error) {
-      if (this.#state === 'open') this.#tell('open', { version: this.version, error });
+      if (this.#open) this.#tell('open', { version: this.version, error });
     }
   }
 
@@ -752,8 +757,8 @@ class Link {
     socket.onerror = () => this.#over || this.opened || onlost({ code: 1006, reason: '' });
   }
 
-  send(message) {
-    this.#socket.send(JSON.stringify(message));
+  send(text) {
+    this.#socket.send(text);
   }
 
   end(code, reason = '') {
@@ -764,7 +769,6 @@ class Link {
 
 // --- messages ------------------------------------------------------------------------------------
 
-const HELLO = 'hello';
 const IGNORED = { resolve() {}, reject() {} };
 const EFFECT_ENDS = new Set(['finalized', 'cancelled', 'displaced', 'resolved']);
 const OF_ONE_CONNECTION = new Set(['subscribe', 'unsubscribe', 'auth']);
@@ -806,6 +810,11 @@ const VALID = {
   execution_response: ({ execution_id: id, seq, data }) =>
     isString(id) && isSeq(seq) && isObject(data) && ['started', 'completed'].includes(data.status),
 };
+
+function hello(auth) {
+  const client = 'zephyrus-js';
+  return JSON.stringify({ type: 'hello', request_id: 'hello', versions: [2], client, auth });
+}
 
 function isHelloAck({ version, store_epoch: epoch, limits, heartbeat }) {
   return version === 2 && isString(epoch) && isObject(limits) && isObject(heartbeat);
@@ -865,9 +874,17 @@ function notSupported(what) {
   return new ZephyrusError('not_supported', `the server speaks v1 only, which knows no ${what}`);
 }
 
+function tooLarge({ length }) {
+  return new ZephyrusError('too_large', `the server takes no message of ${length} characters`);
+}
+
 function outcomeUnknown() {
   const advice = 'it may have been executed, or go on; look there before you repeat it';
   return new ZephyrusError('outcome_unknown', `the connection was lost: ${advice}`);
+}
+
+function bound(value) {
+  return isSeq(value) && value > 0 ? value : Infinity;
 }
 
 function seconds(value, otherwise) {
