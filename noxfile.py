@@ -22,6 +22,13 @@ FULLY_COVERED = (
     "zephyrus_exec/conversion.py",
 )
 
+FILES_ARE_THERE = """
+from zephyrus_exec import static
+from zephyrus_exec.transports.http import HttpRequest
+for name in static.CONTENT_TYPES:
+    assert static.respond(HttpRequest("GET", f"/{name}")).body, name
+"""
+
 
 @nox.session
 def lint(session: nox.Session) -> None:
@@ -61,6 +68,7 @@ def package(session: nox.Session) -> None:
     (wheel,) = folder.glob("*.whl")
     python = new_environment(session, folder / "venv", f"{wheel}[demo]")
     session.run(python, "-m", "zephyrus_exec", "demo", external=True)
+    session.run(python, "-c", FILES_ARE_THERE, external=True)
 
 
 @nox.session

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from . import __version__
+from . import static
 from .conversion import dumps
 from .engine.engine import ExecutionEngine
 from .errors import ConfigurationError, Unauthenticated
@@ -214,7 +215,7 @@ class Service:
         await asyncio.gather(*self._submitting)
 
     async def respond(self, request: HttpRequest) -> HttpResponse:
-        """Answer a plain HTTP request: the health of the service, or 404."""
+        """Answer a plain HTTP request: the health of the service, a file for pages, or 404."""
         if request.path in ("/", "/health", "/healthz"):
             return HttpResponse.of(200, "zephyrus_exec: alive. Connect with a WebSocket.")
         if request.path == "/readyz":
@@ -224,7 +225,8 @@ class Service:
                 dumps(health.details).encode(),
                 "application/json",
             )
-        return HttpResponse.of(404, "There is nothing here; connect with a WebSocket.")
+        nothing = HttpResponse.of(404, "There is nothing here; connect with a WebSocket.")
+        return static.respond(request) or nothing
 
 
 @asynccontextmanager
