@@ -11,8 +11,7 @@ import pytest
 
 from tests.integration.peers import engine_of, noop
 from zephyrus_exec import ExecutionStore, MemoryStore, RunContext, Service, SqliteStore
-from zephyrus_exec.interfaces.transport import Listener, Transport
-from zephyrus_exec.protocol.v2.hello import select_subprotocol
+from zephyrus_exec.interfaces.transport import Listener, Transport, select_subprotocol
 from zephyrus_exec.protocol.v2.messages import Heartbeat
 from zephyrus_exec.session import SessionLimits
 from zephyrus_exec.testing.conformance import (

@@ -16,8 +16,7 @@ import pytest
 from tests.integration.peers import engine_of, noop
 from zephyrus_exec import MemoryStore, Service, serve
 from zephyrus_exec.access import Anonymous, TokenAuthenticator, new_token
-from zephyrus_exec.interfaces.transport import Frame, Transport
-from zephyrus_exec.protocol.v2.hello import select_subprotocol
+from zephyrus_exec.interfaces.transport import Frame, Transport, select_subprotocol
 from zephyrus_exec.testing.conformance import V1ServerConformance, V2ServerConformance
 from zephyrus_exec.testing.conformance.__main__ import main
 from zephyrus_exec.testing.frame_checker import FrameChecker
