@@ -43,11 +43,12 @@ async def host(
     lease: float = 20.0,
     drain: float = 5.0,
     without: str = "",
+    port: int = 0,
     env: Mapping[str, str] | None = None,
 ) -> AsyncIterator[ServerProcess]:
     """Run `tests.integration.host` on this store; it is killed on leaving if it still runs."""
     arguments: tuple[str, ...] = ("-m", "tests.integration.host", "--store", str(store))
-    arguments += ("--without", without)
+    arguments += ("--without", without, "--port", str(port))
     arguments += ("--lease", str(lease), "--drain", str(drain))
     async with server(*arguments, env={**os.environ, **(env or {})}) as running:
         yield running
