@@ -31,6 +31,8 @@ LONGEST_KEY: Final = 256
 _UUID7: Final = re.compile(
     r"([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.IGNORECASE
 )
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
 _GRACE: Final = 300.0
 """Seconds a key is kept longer than was said, since clocks of processes differ."""
 _SWEEP_EVERY: Final = 60.0
@@ -221,8 +223,7 @@ def _unknown(why: str, reason: str) -> OutcomeUnknown:
 
 
 def _digest(value: Json) -> str:
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_CANONICAL.encode(value).encode()).hexdigest()
 
 
 def _made_at(key: str) -> float | None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
-from itertools import islice
 from typing import Final
 
 from ..interfaces.store import NewEvent
@@ -39,25 +37,36 @@ class Recent:
         """Whether that is its end."""
         self.characters = 0
         """Of the data of the events that are kept."""
-        self._events: deque[Event] = deque()
+        self._events: list[NewEvent | Event] = []
 
     def add(self, events: Sequence[NewEvent]) -> None:
-        """Keep events that were committed behind the last one, and let go of the oldest."""
-        for seq, new in enumerate(events, self.head + 1):
-            self._events.append(Event(self.stream, seq, new.at, new.kind, new.body, new.schema))
-            self.characters += len(new.body)
-            self.ended = new.kind == EventKind.COMPLETED
+        """Keep events, at least one, that were committed next, and let go of the oldest."""
+        self._events += events
         self.head += len(events)
+        for new in events:
+            self.characters += len(new.body)
+        self.ended = events[-1].kind == EventKind.COMPLETED
         while len(self._events) > _MOST_EVENTS or self.characters > _MOST_CHARACTERS:
-            self.characters -= len(self._events.popleft().body)
+            self.characters -= len(self._events.pop(0).body)
 
     def after(self, seq: int, limit: int) -> list[Event] | None:
         """Return the events behind `seq`, at most `limit`; null: not all of them are kept."""
         missed = self.head - seq
         if missed > len(self._events):
             return None
-        start = len(self._events) - max(0, missed)
-        return list(islice(self._events, start, start + limit))
+        if missed <= 0:
+            return []
+        start = len(self._events) - missed
+        return [self._event(place) for place in range(start, min(start + limit, len(self._events)))]
+
+    def _event(self, place: int) -> Event:
+        """Return an event, made when somebody wants it: most executions are followed by nobody."""
+        event = self._events[place]
+        if isinstance(event, NewEvent):
+            seq = self.head - len(self._events) + place + 1
+            event = Event(self.stream, seq, event.at, event.kind, event.body, event.schema)
+            self._events[place] = event
+        return event
 
 
 class RecentlyEnded:
