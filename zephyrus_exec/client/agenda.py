@@ -20,6 +20,11 @@ from .feeds import Cursors, Feed, Reader
 class Channel(ABC):
     """An open connection, as the agenda sees it."""
 
+    @property
+    @abstractmethod
+    def store_epoch(self) -> str | None:
+        """Which incarnation of the server's store it leads to; null: the server does not say."""
+
     @abstractmethod
     def ask(self, ask: Ask) -> None:
         """Send a request as soon as the server takes it."""
@@ -41,6 +46,7 @@ class Agenda(Cursors):
         self._backoffs: dict[str, Backoff] = {}
         self._feeds: dict[Stream, Feed] = {}
         self._channel: Channel | None = None
+        self._epoch: str | None = None
         self._ended: ZephyrusError | None = None
         self._waits: set[asyncio.Task[None]] = set()
 
@@ -147,6 +153,10 @@ class Agenda(Cursors):
     def attach(self, channel: Channel) -> None:
         """Ask a new connection everything that is unanswered, and for everything watched."""
         self._channel = channel
+        if self._epoch not in (None, channel.store_epoch):
+            for feed in self._feeds.values():
+                feed.doubt()
+        self._epoch = channel.store_epoch
         for ask in list(self._asks.values()):
             channel.ask(ask)
         for feed in list(self._feeds.values()):

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import Final
 from weakref import WeakSet
 
-from ..errors import ZephyrusError
-from ..protocol.v2.client import Stream, StreamEvent
+from ..errors import ExecutionLost, ZephyrusError
+from ..protocol.v2.client import Stream, StreamEvent, stream_of
 from ..protocol.v2.messages import ExecutionCompleted, Subscribed
 from .ends import again
 
@@ -43,6 +43,8 @@ class Reader:
         self._paused = False
         self._complete = False
         self._waiting = 0
+        self._newest: StreamEvent | None = None
+        self._rechecks = False
         self._error: ZephyrusError | None = None
         self._changed = asyncio.Event()
 
@@ -63,12 +65,37 @@ class Reader:
         if isinstance(event, ExecutionCompleted):
             self.last = event
             self._changed.set()
-        if event.seq == self.after + 1 and not self._paused:
+        if event.seq == self.after + 1 and self._rechecks:
+            self._recheck(event)
+        elif event.seq == self.after + 1 and not self._paused:
             self.put(event)
+
+    def doubt(self) -> None:
+        """Have the newest event sent again, and believe what follows only if it is the same.
+
+        Where a journal lost events, others may have taken their numbers since.
+        """
+        if self._newest is not None and not self.done:
+            self.after = self._newest.seq - 1
+            self._rechecks = True
+
+    def _recheck(self, event: StreamEvent) -> None:
+        if event == self._newest:
+            self.after = event.seq
+            self._rechecks = False
+        else:
+            self.fail(
+                ExecutionLost(
+                    f"event {event.seq} is another one than before: events were lost, as by "
+                    "restoring a backup",
+                    stream=stream_of(event).id,
+                )
+            )
 
     def put(self, event: StreamEvent) -> None:
         """Take an event in."""
         self.after = event.seq
+        self._newest = event
         self._events.append(event)
         if isinstance(event, ExecutionCompleted):
             self.last = event
@@ -205,6 +232,11 @@ class Feed:
             if last and self.stream.effect:
                 reader.complete()
         self.update()
+
+    def doubt(self) -> None:
+        """Let every reader make sure that the journal still is the one it read."""
+        for reader in list(self._readers):
+            reader.doubt()
 
     def lost(self) -> None:
         """Note that the connection is gone."""

@@ -51,6 +51,11 @@ class V1Connection(Connection):
         self._queue: deque[Start] = deque()
         self._current: Start | None = None
 
+    @property
+    def store_epoch(self) -> str | None:
+        """Null: v1 tells none."""
+        return None
+
     def ask(self, ask: Ask) -> None:
         """Send the request of an execution in its turn; refuse everything else."""
         problem = _problem(ask)

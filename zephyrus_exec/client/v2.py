@@ -68,6 +68,11 @@ class V2Connection(Connection):
         """Seconds for which the server asked not to be connected to."""
         self._going = False
 
+    @property
+    def store_epoch(self) -> str | None:
+        """Which incarnation of the server's store it leads to."""
+        return self._protocol.welcome.store_epoch
+
     def ask(self, ask: Ask) -> None:
         """Send a request as soon as the server takes it; a new execution, not to one that goes."""
         self._queue.append(ask)

@@ -136,9 +136,10 @@ class Near:
         if not self._heard:
             hearing = asyncio.ensure_future(self.transport.receive())
             await settle()
-            if hearing.done():
+            if hearing.cancel():
+                await asyncio.wait({hearing})
+            else:
                 self._heard += hearing.result()
-            hearing.cancel()
         return not self._heard
 
     async def say(self, *messages: ServerMessage | str) -> None:

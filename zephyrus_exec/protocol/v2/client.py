@@ -22,7 +22,6 @@ from ..codec import decode
 from ..connection import MAX_REPLY_BYTES, MAX_REPLY_DEPTH, Close
 from .codec import encode, read_reply
 from .messages import (
-    VERSION,
     Auth,
     AuthAck,
     AuthExpiring,
@@ -228,9 +227,9 @@ class V2Client:
         if request is None or not isinstance(said, Error | _ANSWERS[type(request)]):
             raise UnexpectedMessage(f"{said.type} answers no open request")
         if isinstance(said, HelloAck):
-            self._open_with(said)
+            self._welcome, self._state = said, State.OPEN
         elif isinstance(said, ExecutionStarted):
-            self._follow_new(said)
+            self._set_cursor(Stream(said.execution_id), _Cursor(0))
         elif isinstance(request, Subscribe) and isinstance(said, Subscribed):
             self._follow(request, said)
         elif isinstance(request, Unsubscribe) and isinstance(said, Unsubscribed):
@@ -238,18 +237,7 @@ class V2Client:
         del self._open[said.request_id]
         return said
 
-    def _open_with(self, welcome: HelloAck) -> None:
-        if welcome.version != VERSION:
-            raise UnexpectedMessage(f"version {welcome.version} was not offered")
-        self._welcome = welcome
-        self._state = State.OPEN
-
     # --- events ----------------------------------------------------------------------------------
-
-    def _follow_new(self, said: ExecutionStarted) -> None:
-        if said.seq != 1:
-            raise UnexpectedMessage("the first event of an execution has the number 1")
-        self._set_cursor(Stream(said.execution_id), _Cursor(0))
 
     def _follow(self, request: Subscribe, said: Subscribed) -> None:
         stream = _asked(request, said)
