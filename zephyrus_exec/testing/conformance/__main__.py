@@ -59,14 +59,15 @@ class Result:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the suites and return the exit code: 0 nothing failed, 1 something did, 2 no server."""
-    options = _parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     if not __debug__:
         print("python -O leaves out what is to be checked; run without it", file=sys.stderr)
         return 2
     return asyncio.run(_run(options))
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return what reads the command's arguments."""
     parser = argparse.ArgumentParser(
         prog="python -m zephyrus_exec.testing.conformance",
         description="Checks whether a server does what the protocol says.",
