@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import asyncapi
 import attrs
+import reference
 import spanish
 
 from zephyrus_exec import errors, model
@@ -301,6 +302,16 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "texts": _texts,
     "texts-es": _spanish_texts,
     "events": _events,
+    "v2-requests": lambda: reference.requests(reference.ENGLISH),
+    "v2-requests-es": lambda: reference.requests(reference.SPANISH),
+    "v2-replies": lambda: reference.replies(reference.ENGLISH),
+    "v2-replies-es": lambda: reference.replies(reference.SPANISH),
+    "v2-events": lambda: reference.events(reference.ENGLISH),
+    "v2-events-es": lambda: reference.events(reference.SPANISH),
+    "v2-codes": lambda: reference.codes(reference.ENGLISH),
+    "v2-codes-es": lambda: reference.codes(reference.SPANISH),
+    "v2-limits": lambda: reference.limits(reference.ENGLISH),
+    "v2-limits-es": lambda: reference.limits(reference.SPANISH),
     "flags": _flags,
     "variables": _variables,
     "access-keys": lambda: _fields(AccessTable),

@@ -11,6 +11,7 @@ import pytest
 
 from tests.integration.peers import engine_of, noop
 from zephyrus_exec import ExecutionStore, MemoryStore, RunContext, Service, SqliteStore
+from zephyrus_exec.access import Anonymous, TokenAuthenticator, new_token
 from zephyrus_exec.interfaces.transport import Listener, Transport, select_subprotocol
 from zephyrus_exec.protocol.v2.messages import Heartbeat
 from zephyrus_exec.session import SessionLimits
@@ -24,6 +25,7 @@ from zephyrus_exec.transports.connection import ChannelLimits
 from zephyrus_exec.transports.memory import MemoryListener
 from zephyrus_exec.transports.websocket import WebSocketListener
 
+TOKEN = new_token()
 IMPATIENT = SessionLimits(
     max_message_bytes=100_000,
     max_pending=100,
@@ -42,9 +44,10 @@ async def slow(context: RunContext) -> None:
 
 @asynccontextmanager
 async def served(listener: Listener, store: ExecutionStore) -> AsyncIterator[None]:
-    """Run a server on this listener and store."""
+    """Run a server on this listener and store, which knows a token and takes anybody."""
     async with engine_of({"idle": noop, "slow": slow}, store=store) as engine:
-        service = Service(engine, limits=IMPATIENT)
+        access = TokenAuthenticator(engine.clock, operator_token=TOKEN, anonymous=Anonymous.ANYBODY)
+        service = Service(engine, limits=IMPATIENT, authenticator=access)
         await service.listen(listener)
         yield
         await service.aclose()
@@ -52,6 +55,7 @@ async def served(listener: Listener, store: ExecutionStore) -> AsyncIterator[Non
 
 class Ours(ServerConformance):
     agent_id = "idle"
+    token = TOKEN
     slow_agent_id = "slow"
     thorough = True
     closed = True
@@ -66,6 +70,8 @@ class OverMemory(Ours):
 
     def connect(self, subprotocols: Sequence[str] = ()) -> AbstractAsyncContextManager[Transport]:
         return self._connected(subprotocols)
+
+    connect_unknown = connect
 
     @asynccontextmanager
     async def _connected(self, subprotocols: Sequence[str]) -> AsyncIterator[Transport]:
@@ -92,6 +98,8 @@ class OverWebSocket(Ours):
 
     def connect(self, subprotocols: Sequence[str] = ()) -> AbstractAsyncContextManager[Transport]:
         return connected(self.url, subprotocols)
+
+    connect_unknown = connect
 
 
 class TestV1OverMemory(OverMemory, V1ServerConformance):

@@ -26,6 +26,7 @@ from zephyrus_exec.protocol import (
 from zephyrus_exec.protocol.texts_es import SPANISH
 from zephyrus_exec.service import Service
 from zephyrus_exec.testing.chain import ModelChain
+from zephyrus_exec.testing.conformance.__main__ import build_parser as conformance_parser
 from zephyrus_exec.transports.http import HttpRequest
 
 from .markdown import EXAMPLES, PAGES, ROOT, TRANSLATIONS, Block, blocks, output_of
@@ -35,7 +36,7 @@ _PYTEST = (
     *("-o", "asyncio_default_fixture_loop_scope=function"),
 )
 _SHELL = ("bash", "powershell")
-_COMMAND = re.compile(r"(?:-m zephyrus_exec|^zephyrus-exec)\b([^&;|\n]*)", re.MULTILINE)
+_COMMAND = re.compile(r"(?:-m zephyrus_exec(?!\.)|^zephyrus-exec)\b([^&;|\n]*)", re.MULTILINE)
 _SEED = "8191feef-546d-46a8-a26f-b92073882f5c"
 
 
@@ -89,6 +90,19 @@ def test_a_command_is_one_the_command_line_takes(block: Block) -> None:
 def test_the_commands_an_example_tells_are_ones_the_command_line_takes(example: Path) -> None:
     for found in _COMMAND.finditer(example.read_text(encoding="utf-8")):
         assert callable(build_parser().parse_args(shlex.split(found[1])).command)
+
+
+def test_the_conformance_command_of_the_pages_takes_its_arguments() -> None:
+    lines = [
+        line
+        for block in blocks(ROOT / "docs" / "testing.md", "bash")
+        for line in block.text.splitlines()
+        if "zephyrus_exec.testing.conformance" in line
+    ]
+    assert lines
+    for line in lines:
+        _, _, arguments = line.partition("testing.conformance")
+        assert conformance_parser().parse_args(shlex.split(arguments)).agent
 
 
 def _protocol(*kinds: str) -> list[object]:

@@ -500,7 +500,7 @@ def _told(limits: SessionLimits, engine: ExecutionEngine) -> Limits:
         max_message_depth=limits.max_message_depth,
         max_requests=limits.max_pending,
         max_subscriptions=limits.max_subscriptions,
-        max_request_rate=limits.rate,
+        max_request_rate=float(limits.rate),
         hello_timeout=limits.hello_timeout,
         stall_timeout=limits.stall_timeout,
         max_duration=engine.max_duration,

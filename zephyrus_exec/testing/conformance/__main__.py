@@ -10,7 +10,7 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 from unittest import SkipTest
 
 from attrs import frozen
@@ -24,6 +24,9 @@ from .v1 import V1ServerConformance
 from .v2 import V2ServerConformance
 
 _Test: TypeAlias = Callable[[], Awaitable[None]]
+
+_V1: Final = (V1ServerConformance,)
+_BOTH: Final = (V1ServerConformance, V2ServerConformance)
 
 
 @frozen
@@ -59,14 +62,15 @@ class Result:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the suites and return the exit code: 0 nothing failed, 1 something did, 2 no server."""
-    options = _parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     if not __debug__:
         print("python -O leaves out what is to be checked; run without it", file=sys.stderr)
         return 2
     return asyncio.run(_run(options))
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return what reads the command's arguments."""
     parser = argparse.ArgumentParser(
         prog="python -m zephyrus_exec.testing.conformance",
         description="Checks whether a server does what the protocol says.",
@@ -93,15 +97,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 async def _run(options: argparse.Namespace) -> int:
-    headers = _headers(options.token_env)
+    token = _token(options.token_env)
     try:
-        async with connected(options.url, headers=headers):
+        async with connected(options.url, headers=_headers(token)):
             pass
     except (TransportError, ZephyrusError) as error:
         print(f"{options.url}: {error.message}", file=sys.stderr)
         return 2
     results: list[Result] = []
-    for suite, name, test in _tests(options, headers):
+    for suite, name, test in _tests(options, token):
         results.append(await _result(suite, name, test))
         print(results[-1].json() if options.json else results[-1].line(), flush=True)
     counts = dict.fromkeys(("ok", "failed", "skipped"), 0)
@@ -112,37 +116,43 @@ async def _run(options: argparse.Namespace) -> int:
     return 1 if counts["failed"] else 0
 
 
-def _headers(variable: str | None) -> dict[str, str]:
-    if variable is None:
-        return {}
-    if variable not in os.environ:
+def _token(variable: str | None) -> str | None:
+    if variable is not None and variable not in os.environ:
         sys.exit(f"the environment has no {variable}; set it to a token")
-    return {"Authorization": f"Bearer {os.environ[variable]}"}
+    return None if variable is None else os.environ[variable]
 
 
-def _tests(
-    options: argparse.Namespace, headers: dict[str, str]
-) -> Iterator[tuple[str, str, _Test]]:
-    for kind in (
-        (V1ServerConformance,) if options.v1 else (V1ServerConformance, V2ServerConformance)
-    ):
-        suite = _suite(kind, options, headers)
+def _headers(token: str | None) -> dict[str, str]:
+    return {} if token is None else {"Authorization": f"Bearer {token}"}
+
+
+def _tests(options: argparse.Namespace, token: str | None) -> Iterator[tuple[str, str, _Test]]:
+    for kind in _V1 if options.v1 else _BOTH:
+        suite = _suite(kind, options, token)
         for name in (name for each in reversed(kind.__mro__) for name in vars(each)):
             if name.startswith("test_"):
                 sentence = name.removeprefix("test_").replace("_", " ")
                 yield kind.__name__[:2].lower(), sentence, getattr(suite, name)
 
 
-def _suite(kind: Any, options: argparse.Namespace, headers: dict[str, str]) -> ServerConformance:
+def _suite(kind: Any, options: argparse.Namespace, secret: str | None) -> ServerConformance:
     class There(kind):  # type: ignore[misc]
         agent_id = options.agent
         slow_agent_id = options.agent_slow
         thorough = options.thorough
+        token = secret
 
         def connect(
             self, subprotocols: Sequence[str] = ()
         ) -> AbstractAsyncContextManager[Transport]:
-            return connected(options.url, subprotocols, headers=headers)
+            return connected(options.url, subprotocols, headers=_headers(secret))
+
+        def connect_unknown(
+            self, subprotocols: Sequence[str] = ()
+        ) -> AbstractAsyncContextManager[Transport]:
+            if secret is None:
+                raise SkipTest("no token was named")
+            return connected(options.url, subprotocols)
 
     suite: ServerConformance = There()
     return suite

@@ -23,12 +23,24 @@ class ServerConformance(ABC):
     """Seconds after which what must come is held not to come."""
     thorough: bool = False
     """Whether to wait for the server's time-outs, too."""
+    token: str | None = None
+    """A bearer token that is good; null: none, and what needs one is skipped."""
     closed: bool = False
     """Whether keys and types that this release does not know are violations."""
 
     @abstractmethod
     def connect(self, subprotocols: Sequence[str] = ()) -> AbstractAsyncContextManager[Transport]:
         """Return a context with a new connection, which offered these subprotocols."""
+
+    def connect_unknown(
+        self, subprotocols: Sequence[str] = ()
+    ) -> AbstractAsyncContextManager[Transport]:
+        """Return a context with a new connection whose handshake shows no credential.
+
+        Raises:
+            SkipTest: Nobody said how.
+        """
+        raise SkipTest("no token was named")
 
     @asynccontextmanager
     async def peer(

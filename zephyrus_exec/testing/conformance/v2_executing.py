@@ -143,6 +143,16 @@ class ExecutingConformance(V2Suite):
             )
             assert code_of(answer) == "outcome_unknown"
 
+    async def test_a_key_that_says_it_is_older_than_the_retention_runs_nothing(self) -> None:
+        first_millisecond_of_1970 = f"00000000-0000-7{str(uuid4())[15:]}"
+        async with self.opened() as peer:
+            answer = await peer.ask(
+                "execute",
+                agent_id=self.agent_id,
+                idempotency_key=first_millisecond_of_1970,
+            )
+            assert code_of(answer) == "outcome_unknown"
+
     async def test_a_new_key_under_the_present_epoch_runs(self) -> None:
         async with self.peer() as peer:
             epoch = (await peer.hello())["store_epoch"]

@@ -148,6 +148,40 @@ class OpeningConformance(V2Suite):
                 await peer.send(f'{{"type":"pong","t":{ping["t"]!r}}}')
             await self._goes_on(peer)
 
+    async def test_a_client_that_answers_nothing_is_closed_with_4504(self) -> None:
+        async with self.peer([V2_SUBPROTOCOL]) as peer:
+            heartbeat: Any = (await peer.hello())["heartbeat"]
+        patience = self.wait_for_time_outs(heartbeat["lost_after"])
+        async with self.opened(patience=patience) as peer:
+            assert await peer.close_code() == 4504
+        assert any(one["type"] == "ping" for one in peer.messages)
+
+    # --- who it is
+
+    async def test_a_credential_may_be_shown_in_hello_and_renewed_later(self) -> None:
+        async with self.connect_unknown([V2_SUBPROTOCOL]) as transport:
+            peer = Peer(transport, self.patience, self.closed)
+            known = await peer.ask_for(
+                "hello_ack", "hello", versions=[2], auth={"scheme": "bearer", "token": self.token}
+            )
+            renewed = await peer.ask_for("auth_ack", "auth", scheme="bearer", token=self.token)
+        assert renewed["principal"] == known["principal"]
+
+    async def test_a_wrong_credential_in_hello_is_refused_and_closed_with_4401(self) -> None:
+        async with self.connect_unknown([V2_SUBPROTOCOL]) as transport:
+            peer = Peer(transport, self.patience, self.closed)
+            answer = await peer.hello(auth={"scheme": "bearer", "token": f"{self.token}x"})
+            assert code_of(answer) == "unauthenticated"
+            assert await peer.close_code() == 4401
+
+    async def test_a_wrong_credential_renews_nothing_and_the_connection_goes_on(self) -> None:
+        async with self.connect_unknown([V2_SUBPROTOCOL]) as transport:
+            peer = Peer(transport, self.patience, self.closed)
+            await peer.hello(auth={"scheme": "bearer", "token": self.token})
+            answer = await peer.ask("auth", scheme="bearer", token=f"{self.token}x")
+            assert code_of(answer) in ("unauthenticated", "forbidden")
+            await self._goes_on(peer)
+
     # --- what is no request
 
     async def test_what_is_no_json_object_is_refused_and_the_connection_goes_on(self) -> None:
