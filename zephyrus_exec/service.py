@@ -9,8 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from . import __version__
-from . import static
+from . import __version__, static
 from .conversion import dumps
 from .engine.engine import ExecutionEngine
 from .errors import ConfigurationError, Unauthenticated

@@ -67,6 +67,7 @@ AGENTS = MemoryRepository(
 async def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--store", required=True)
+    parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--lease", type=float, default=20.0)
     parser.add_argument("--drain", type=float, default=5.0)
     parser.add_argument("--without", help="a runner that this process does not have")
@@ -81,7 +82,9 @@ async def main() -> None:
         runners={name: each for name, each in RUNNERS.items() if name != options.without},
         lease_duration=options.lease,
     )
-    async with serve(engine, host="127.0.0.1", port=0, drain_timeout=options.drain) as service:
+    async with serve(
+        engine, host="127.0.0.1", port=options.port, drain_timeout=options.drain
+    ) as service:
         print(service.addresses[0], flush=True)
         await stop.wait()
     await store.aclose()

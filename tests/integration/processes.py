@@ -40,6 +40,7 @@ class ServerProcess:
 async def host(
     store: Path,
     *,
+    port: int = 0,
     lease: float = 20.0,
     drain: float = 5.0,
     without: str = "",
@@ -48,7 +49,7 @@ async def host(
     """Run `tests.integration.host` on this store; it is killed on leaving if it still runs."""
     arguments: tuple[str, ...] = ("-m", "tests.integration.host", "--store", str(store))
     arguments += ("--without", without)
-    arguments += ("--lease", str(lease), "--drain", str(drain))
+    arguments += ("--port", str(port), "--lease", str(lease), "--drain", str(drain))
     async with server(*arguments, env={**os.environ, **(env or {})}) as running:
         yield running
 
