@@ -39,14 +39,15 @@ def build(package: Path) -> None:
     if npm is None:
         skip_or_fail("npm is missing: install Node 20.10 or newer")
     needed = json.loads((package / "package.json").read_text(encoding="utf-8"))
-    for name in (*needed["dependencies"], *needed["devDependencies"]):
-        _need(name)
+    need(*needed["dependencies"], *needed["devDependencies"])
     _run([npm, "run", "build", "--silent"], package)
 
 
-def _need(name: str) -> None:
-    if not (MODULES / name).is_dir():
-        skip_or_fail(f"{name} is missing: run `npm install` in tests/node")
+def need(*names: str) -> None:
+    """Return if these packages are there."""
+    for name in names:
+        if not (MODULES / name).is_dir():
+            skip_or_fail(f"{name} is missing: run `npm install` in tests/node")
 
 
 def _run(command: Sequence[str], folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
@@ -12,7 +13,7 @@ from attrs import frozen
 
 from tests.docs.markdown import ROOT
 from tests.integration.commands import environment
-from tests.integration.processes import server
+from tests.integration.processes import host, server
 from tests.javascript import MODULES, build
 from zephyrus_exec import demo
 from zephyrus_exec.demo import IDLE_AGENT, MINTING_AGENT, PATIENT_AGENT, REVERTING_AGENT
@@ -80,6 +81,11 @@ def page_alone(addresses: dict[str, str], page: Page) -> Example:
     return Example(page, addresses["page"])
 
 
+@pytest.fixture
+def component(addresses: dict[str, str], page: Page) -> Example:
+    return Example(page, addresses["react"])
+
+
 # --- ends ----------------------------------------------------------------------------------------
 
 
@@ -113,8 +119,8 @@ async def test_an_agent_with_nothing_to_do_says_so(example: Example, demo_url: s
     ("agent_id", "title", "reason"),
     [
         (REVERTING_AGENT, "La ejecución falló", "El contrato revirtió la llamada a alwaysReverts"),
-        (UNKNOWN_AGENT, "La ejecución falló", f"Agente no encontrado: {UNKNOWN_AGENT}"),
-        ("x" * 257, "El servidor rechazó la solicitud", "Se requiere agent_id para la ejecución"),
+        (UNKNOWN_AGENT, "", f"Agente no encontrado: {UNKNOWN_AGENT}"),
+        ("x" * 257, "El servidor rechazó la solicitud", "agent_id"),
     ],
 )
 async def test_a_failure_is_told_and_the_next_execution_takes_its_place(
@@ -146,19 +152,60 @@ async def test_while_an_agent_runs_there_is_progress_and_no_second_click(
 
 
 async def test_a_connection_lost_during_an_execution_warns_and_then_comes_back(
-    example: Example,
+    page_alone: Example,
 ) -> None:
     async with server(*DEMO, env=environment()) as first:
-        await example.open(first.url)
-        await example.execute(PATIENT_AGENT)
-        await shows(example.body, "Iniciando ejecución")
+        await page_alone.open(first.url)
+        await page_alone.execute(PATIENT_AGENT)
+        await shows(page_alone.body, "Iniciando ejecución")
         first.kill()
-        await shows(example.alert, "Se perdió la conexión")
-        await shows(example.alert, "Compruébelo allí antes de repetirla")
+        await shows(page_alone.alert, "Se perdió la conexión")
+        await shows(page_alone.alert, "Compruébelo allí antes de repetirla")
     async with server(*DEMO[:-1], str(urlsplit(first.url).port), env=environment()):
-        await example.execute(MINTING_AGENT)
-        await shows(example.row(2), "mint")
-        assert not await example.alert.is_visible()
+        await page_alone.execute(MINTING_AGENT)
+        await shows(page_alone.row(2), "mint")
+        assert not await page_alone.alert.is_visible()
+
+
+async def test_the_component_shows_each_step_while_it_happens(
+    component: Example, demo_url: str
+) -> None:
+    await component.open(demo_url)
+    await component.execute(PATIENT_AGENT)
+    await shows(component.row(2), "totalSupply")
+    assert await component.button.is_disabled()
+    assert not await component.row(10).is_visible()
+    await shows(component.row(10), "totalSupply")
+    await shows(component.body, "Completado: 10 acciones")
+
+
+async def test_the_component_goes_on_by_itself_when_the_server_is_back(
+    component: Example, tmp_path: Path
+) -> None:
+    async with host(tmp_path / "journal.db", lease=1.0) as first:
+        await component.open(first.url)
+        await component.execute("walk")
+        await shows(component.row(3), "step")
+        first.kill()
+        await shows(component.body, "Sin conexión; se seguirá intentando")
+    port = urlsplit(first.url).port or 0
+    async with host(tmp_path / "journal.db", port=port, lease=1.0):
+        await shows(component.body, "Completado: 30 acciones")
+        assert await component.page.locator("tbody tr").count() == 30
+
+
+async def test_the_component_says_so_where_the_end_cannot_be_known(component: Example) -> None:
+    async with server(*DEMO, env=environment()) as first:
+        await component.open(first.url)
+        await component.execute(PATIENT_AGENT)
+        await shows(component.row(1), "totalSupply")
+        first.kill()
+    async with server(*DEMO[:-1], str(urlsplit(first.url).port), env=environment()):
+        await shows(component.alert, "No se sabe cómo terminó")
+        await shows(component.alert, "Compruébelo allí antes de repetirla")
+        await component.execute(MINTING_AGENT)
+        await shows(component.row(2), "mint")
+        assert not await component.alert.is_visible()
 
 
 async def test_the_page_tells_that_there_is_no_server_and_finds_it_once_there_is(
@@ -186,15 +233,13 @@ async def test_an_address_that_is_none_is_told_until_there_is_a_better_one(
     await shows(state, "Conectado")
 
 
-async def test_the_component_tells_that_nothing_was_asked_for(
-    addresses: dict[str, str], page: Page
-) -> None:
-    example = Example(page, addresses["react"])
-    await example.open(f"ws://127.0.0.1:{free_port()}")
-    await example.button.click()
-    await shows(example.alert, "No se pudo conectar")
-    await shows(example.alert, "No se solicitó nada")
-    assert await example.button.is_enabled()
+async def test_the_component_asks_once_there_is_a_server(component: Example) -> None:
+    port = free_port()
+    await component.open(f"ws://127.0.0.1:{port}")
+    await component.execute(MINTING_AGENT)
+    await shows(component.body, "Sin conexión; se seguirá intentando")
+    async with server(*DEMO[:-1], str(port), env=environment()):
+        await shows(component.row(2), "mint")
 
 
 # --- for everybody -------------------------------------------------------------------------------

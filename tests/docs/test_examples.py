@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -35,7 +36,7 @@ from zephyrus_exec.demo.deploy import token_artifact
 from zephyrus_exec.protocol.messages import Completed, Reply
 from zephyrus_exec.testing.v1 import connect_v1
 
-from .markdown import ROOT, blocks
+from .markdown import ROOT, Block, blocks, output_of
 
 EXAMPLES = ROOT / "examples"
 DEMO = ("-m", "zephyrus_exec", "serve", "--demo", "--host", "127.0.0.1", "--port", "0")
@@ -277,6 +278,26 @@ async def test_the_readmes_javascript_gets_the_results(shared_demo: str, tmp_pat
     assert (done.code, done.stderr) == (0, "")
     assert f"Iniciando ejecución del agente {MINTING_AGENT}" in done.stdout
     assert "2 actions:" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        pytest.param(one, id=one.id)
+        for one in blocks(ROOT / "docs" / "javascript.md", "javascript")
+        if one.run
+    ],
+)
+async def test_javascript_of_the_page_prints_what_it_says(
+    shown: Block, shared_demo: str, tmp_path: Path
+) -> None:
+    for name in ("zephyrus-exec.js", "package.json"):
+        shutil.copy(ROOT / "zephyrus_exec" / "static" / name, tmp_path)
+    script = tmp_path / "page.js"
+    script.write_text(shown.text.replace("ws://localhost:8765", shared_demo), encoding="utf-8")
+    done = await run(*node_command(), str(script))
+    assert (done.code, done.stderr) == (0, "")
+    assert done.stdout == output_of(shown)
 
 
 def test_the_react_example_asks_for_the_packages_it_is_tested_with() -> None:

@@ -67,8 +67,8 @@ AGENTS = MemoryRepository(
 async def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--store", required=True)
-    parser.add_argument("--lease", type=float, default=20.0)
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--lease", type=float, default=20.0)
     parser.add_argument("--drain", type=float, default=5.0)
     parser.add_argument("--without", help="a runner that this process does not have")
     options = parser.parse_args()

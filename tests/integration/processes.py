@@ -40,10 +40,10 @@ class ServerProcess:
 async def host(
     store: Path,
     *,
+    port: int = 0,
     lease: float = 20.0,
     drain: float = 5.0,
     without: str = "",
-    port: int = 0,
     env: Mapping[str, str] | None = None,
 ) -> AsyncIterator[ServerProcess]:
     """Run `tests.integration.host` on this store; it is killed on leaving if it still runs."""

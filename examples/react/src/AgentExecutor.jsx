@@ -1,52 +1,74 @@
 import { useEffect, useRef, useState } from 'react';
-import { startExecution } from './execution.js';
+import { connect } from 'zephyrus-exec';
+import { follow } from './execution.js';
 import { TEXTS } from './texts.js';
 
-/** A button that executes an agent, and what becomes of it. */
+/** A button that executes an agent, and every step of what becomes of it. */
 export function AgentExecutor({ agentId, url = 'ws://localhost:8765', language = 'es' }) {
   const texts = TEXTS[language];
-  const [state, execute] = useExecution(url);
-  const busy = state.phase === 'connecting' || state.phase === 'running';
+  const [client, connection] = useClient(url);
+  const [state, execute] = useExecution(client);
+  const busy = state.phase === 'requested' || state.phase === 'running';
   return (
     <section className="executor" aria-busy={busy}>
-      <button onClick={() => execute(agentId)} disabled={busy}>{texts.execute}</button>
-      <p role="status">{statusOf(state, texts)}</p>
+      <button onClick={() => execute(agentId)} disabled={busy || !client}>{texts.execute}</button>
+      <p role="status">{statusOf(state, connection, texts)}</p>
       {busy && <progress aria-label={texts[state.phase]} />}
-      <Problem state={state} texts={texts} />
-      {state.results?.length > 0 && <Results results={state.results} texts={texts} />}
+      <Problem state={state} connection={connection} texts={texts} />
+      {state.rows.length > 0 && <Steps rows={state.rows} texts={texts} />}
     </section>
   );
 }
 
-function statusOf({ phase, message, results }, texts) {
-  if (phase === 'completed') return message || texts.completed(results.length);
-  return phase === 'connecting' || phase === 'running' ? message || texts[phase] : '';
+/** Returns a client of the server, which stays connected by itself, and how its connection is. */
+function useClient(url) {
+  const [client, setClient] = useState(null);
+  const [connection, setConnection] = useState({ state: 'connecting' });
+  useEffect(() => {
+    const opened = connect(url);
+    opened.onstatus = ({ detail }) => setConnection(detail);
+    setClient(opened);
+    return () => {
+      opened.onstatus = null;
+      opened.close();
+    };
+  }, [url]);
+  return [client, connection];
 }
 
 /** Returns the state of the latest execution, and how to start one. */
-function useExecution(url) {
-  const [state, setState] = useState({ phase: 'idle' });
+function useExecution(client) {
+  const [state, setState] = useState({ phase: 'idle', rows: [] });
   const leave = useRef(() => {});
-  useEffect(() => () => leave.current(), []);
+  useEffect(() => () => leave.current(), [client]);
 
   const execute = (agentId) => {
     leave.current();
-    leave.current = startExecution(url, agentId, setState);
+    leave.current = follow(client.execute(agentId), setState);
   };
   return [state, execute];
 }
 
-function Problem({ state, texts }) {
-  if (!['failed', 'rejected', 'unreachable', 'lost'].includes(state.phase)) return null;
+function statusOf({ phase, message, rows }, connection, texts) {
+  if (phase === 'completed') return message || texts.completed(rows.length);
+  if (phase !== 'requested' && phase !== 'running') return '';
+  if (connection.state !== 'open') return texts.disconnected;
+  return message || texts[phase];
+}
+
+function Problem({ state, connection, texts }) {
+  const phase = connection.state === 'closed' ? 'refused' : state.phase;
+  if (!['failed', 'rejected', 'lost', 'refused'].includes(phase)) return null;
+  const reason = phase === 'refused' ? connection.error.message : state.reason;
   return (
     <div role="alert">
-      <strong>{texts[state.phase]}</strong>
-      {state.reason ?? texts[`${state.phase}Advice`]}
+      <strong>{texts[phase]}</strong>
+      {phase === 'lost' ? texts.lostAdvice : reason}
     </div>
   );
 }
 
-function Results({ results, texts }) {
+function Steps({ rows, texts }) {
   return (
     <table>
       <thead>
@@ -57,27 +79,32 @@ function Results({ results, texts }) {
         </tr>
       </thead>
       <tbody>
-        {results.map((result, index) => <Row key={index} result={result} texts={texts} />)}
+        {rows.map((row, index) => <Row key={index} row={row} texts={texts} />)}
       </tbody>
     </table>
   );
 }
 
-function Row({ result, texts }) {
+function Row({ row, texts }) {
   return (
-    <tr className={result.success ? undefined : 'failed'}>
-      <td><code>{result.function_name}</code><small>{result.message}</small></td>
+    <tr className={row.success === false ? 'failed' : undefined}>
+      <td><code>{row.function_name}</code><small>{row.message}</small></td>
       <td>
-        {Object.entries(result.parameters).map(([name, value]) => (
+        {Object.entries(row.parameters).map(([name, value]) => (
           <small key={name}>{name} = {shown(value)}</small>
         ))}
       </td>
       <td>
-        <code>{result.error ?? shown(result.result)}</code>
-        <small>{result.block_number !== undefined && texts.block(result.block_number)}</small>
+        {row.underWay ? texts.underWay : <code>{resultOf(row)}</code>}
+        <small>{row.block_number !== undefined && texts.block(row.block_number)}</small>
+        <small>{row.underWay && row.transaction_hash && texts.sent(row.transaction_hash)}</small>
       </td>
     </tr>
   );
+}
+
+function resultOf({ error, result }) {
+  return error ? error.message ?? error : shown(result);
 }
 
 function shown(value) {

@@ -1,53 +1,57 @@
 /**
- * Executes an agent: one connection, one request, its replies.
+ * Follows an execution, and tells what is to be shown of it, anew after each event.
  *
- * A state is `{phase}` and, by phase:
+ * A state is `{phase, rows}` and, by phase:
  *
- *   connecting
- *   running      message: that the server took it up
- *   completed    results: what was done, in order; message: where nothing was
- *   failed       reason: why the execution did not succeed, and what had been done by then
- *   rejected     reason: why it was no valid request
- *   unreachable  nothing was asked for
- *   lost         the connection ended first; the execution may go on
+ *   requested  nobody has taken it up yet
+ *   running    message: that the server has; rows: the actions so far, the last one may be under way
+ *   completed  rows: what was done, in order; message: where nothing was
+ *   failed     reason: why the execution did not succeed; rows: what had been done by then
+ *   rejected   reason: why it was not taken up; nothing was executed
+ *   lost       its end cannot be known here; it may go on
  *
- * @param {string} url - `ws://HOST:PORT` or `wss://…`.
- * @param {string} agentId
+ * @param {import('zephyrus-exec').Execution} execution
  * @param {(state: object) => void} tell - Called with every new state.
- * @returns {() => void} Ends the connection and tells nothing more; it cancels no execution.
+ * @returns {() => void} Tells nothing more; it cancels no execution.
  */
-export function startExecution(url, agentId, tell) {
-  const ws = new WebSocket(url);
-  let asked = false;
-  let over = false;
-
-  const leave = () => {
-    over = true;
-    ws.close();
+export function follow(execution, tell) {
+  let state = { phase: 'requested', rows: [] };
+  let left = false;
+  const change = (changes) => {
+    state = { ...state, ...changes };
+    if (!left) tell(state);
   };
 
-  ws.onopen = () => {
-    asked = true;
-    ws.send(JSON.stringify({ type: 'execute', agent_id: agentId }));
-    tell({ phase: 'running', message: '' });
+  const read = async () => {
+    change({});
+    const { message } = await execution.started;
+    change({ phase: 'running', message });
+    for await (const event of execution) {
+      if (left) return;
+      change(changesBy(event, state.rows));
+    }
   };
-  ws.onmessage = (event) => {
-    if (over) return;
-    const state = stateAfter(JSON.parse(event.data));
-    if (state.phase !== 'running') leave();
-    tell(state);
-  };
-  ws.onclose = () => {
-    if (!over) tell({ phase: asked ? 'lost' : 'unreachable' });
-  };
-
-  tell({ phase: 'connecting' });
-  return leave;
+  read().catch((error) => change(changesByError(error)));
+  return () => { left = true; };
 }
 
-function stateAfter({ type, data = {} }) {
-  if (type === 'error') return { phase: 'rejected', reason: data.message };
-  if (data.status === 'started') return { phase: 'running', message: data.message };
-  if (!data.success) return { phase: 'failed', reason: data.error };
-  return { phase: 'completed', results: data.results, message: data.message };
+function changesBy({ event, data, ...end }, rows) {
+  switch (event) {
+    case 'action_started': return { rows: [...rows, { ...data, underWay: true }] };
+    case 'action_finished': return { rows: [...rows.slice(0, -1), { ...rows.at(-1), ...data, underWay: false }] };
+    case 'effect_signed': return { rows: [...rows.slice(0, -1), { ...rows.at(-1), ...data }] };
+    case 'completed': return changesByEnd(end);
+    default: return {};
+  }
+}
+
+function changesByEnd({ success, results, message, error }) {
+  if (success) return { phase: 'completed', rows: results, message };
+  return { phase: 'failed', rows: results, reason: error };
+}
+
+const LOST = new Set(['outcome_unknown', 'execution_lost', 'execution_not_found', 'closed']);
+
+function changesByError({ code, message }) {
+  return LOST.has(code) ? { phase: 'lost' } : { phase: 'rejected', reason: message };
 }
