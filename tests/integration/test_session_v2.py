@@ -33,6 +33,7 @@ from zephyrus_exec.access import (
 )
 from zephyrus_exec.errors import (
     AgentNotFound,
+    ExecutionNotFound,
     StoreUnavailable,
     TransportClosedByPeer,
     TransportError,
@@ -664,6 +665,70 @@ async def test_a_bug_in_a_request_fails_that_request_only(
         assert error["data"]["details"]["incident"] in caplog.text
         assert "secret" not in json.dumps(error)
         assert (await far.ask("list_executions"))["type"] == "executions"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (StoreUnavailable("the disk is gone"), "the journal cannot be read now"),
+        (KeyError("/home/somebody/secret.py"), "internal error"),
+    ],
+)
+async def test_what_was_accepted_is_said_to_be_started_whatever_comes_after(
+    error: Exception, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object, **__: object) -> None:
+        raise error
+
+    async with engine_of({"noop": noop}) as engine, open_far(engine) as far:
+        monkeypatch.setattr(engine, "open_cursor", broken)
+        assert (await far.ask("execute", agent_id="noop"))["data"]["status"] == "started"
+        code, said = await far.end()
+        assert code == 1011
+        assert str(said).startswith(reason)
+
+
+async def test_what_is_forgotten_before_it_could_be_told_was_started_and_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def forgotten(*_: object, **__: object) -> None:
+        raise ExecutionNotFound("there is no execution x", execution_id="x")
+
+    async with engine_of({"noop": noop}) as engine, open_far(engine) as far:
+        monkeypatch.setattr(engine, "open_cursor", forgotten)
+        assert (await far.ask("execute", agent_id="noop"))["data"]["status"] == "started"
+        error = await far.next()
+        assert error["data"]["code"] == "execution_not_found"
+        assert "request_id" not in error
+        assert (await far.ask("list_executions"))["type"] == "executions"
+
+
+async def test_a_client_that_asks_and_reads_no_answers_is_closed() -> None:
+    engine = engine_of({"noop": noop})
+    async with engine, far_of(Service(engine), max_frames=10) as far:
+        await far.hello()
+        with suppress(TransportError):
+            for _ in range(10_000):
+                await far.transport.send(["{"] * 10)
+        assert (await far.end())[0] == 4510
+
+
+async def test_the_host_is_not_asked_more_at_once_than_may_be_unanswered() -> None:
+    asked = 0
+
+    async def on_unknown(message: dict[str, Json], peer: SessionPeer) -> None:
+        nonlocal asked
+        asked += 1
+        await asyncio.Event().wait()
+
+    limits = SessionLimits(max_pending=2)
+    engine = engine_of({"noop": noop})
+    async with engine, open_far(engine, limits=limits, on_unknown=on_unknown) as far:
+        for _ in range(3):
+            request_id = await far.send("greet")
+        error = await far.next()
+        assert (error["request_id"], error["data"]["code"]) == (request_id, "overloaded")
+        assert asked == 2
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,9 @@ _EVENTS: Final = 64
 """Most events taken from one cursor before it is the next one's turn."""
 _BATCH: Final = 64 * 1024
 """Characters of frames that are enough to go out together."""
+_MOST_ANSWERS: Final = 4096
+_MOST_CHARACTERS: Final = 4 << 20
+"""How much may wait here at most, beside the one frame that was too much."""
 
 
 class Watch:
@@ -74,25 +77,36 @@ class Outbox:
         self._lost = lost
         self._busy = busy
         self._frames: list[str] = []
+        self._characters = 0
         self._watches: dict[str, Watch] = {}
         self._ready: deque[Watch] = deque()
         self._waiting: asyncio.Future[None] | None = None
         self._end: Close | None = None
         self._farewell: Close | None = None
         self._sending_since: float | None = None
+        self._closed = False
 
     @property
     def watches(self) -> int:
         """How much the peer watches."""
         return len(self._watches)
 
+    @property
+    def full(self) -> bool:
+        """Whether so much waits that the peer cannot be reading."""
+        return len(self._frames) > _MOST_ANSWERS or self._characters > _MOST_CHARACTERS
+
     def send(self, frame: str) -> None:
         """Send a frame, behind those that wait."""
         self._frames.append(frame)
+        self._characters += len(frame)
         self._wake()
 
     def add(self, watch: Watch) -> None:
         """Send the watch's greeting and then its events, instead of what had the same key."""
+        if self._closed:
+            watch.cursor.close()
+            return
         self.drop(watch.key)
         self._watches[watch.key] = watch
         self.turn(watch)
@@ -103,7 +117,7 @@ class Outbox:
         if watch is not None:
             watch.cursor.close()
             if watch.greeting:
-                self._frames.append(watch.greeting)  # it was asked for, and is still an answer
+                self.send(watch.greeting)  # it was asked for, and is still an answer
                 watch.greeting = ""
 
     def turn(self, watch: Watch) -> None:
@@ -129,7 +143,8 @@ class Outbox:
         return since is not None and self._clock.now() - since >= timeout
 
     def close(self) -> None:
-        """Let go of everything watched."""
+        """Let go of everything watched, now and later."""
+        self._closed = True
         for watch in self._watches.values():
             watch.cursor.close()
         self._watches.clear()
@@ -161,7 +176,7 @@ class Outbox:
 
     async def _collect(self) -> list[str]:
         frames, self._frames = self._frames, []
-        size = sum(map(len, frames))
+        size, self._characters = self._characters, 0
         while self._ready and size < _BATCH and self._end is None:
             watch = self._ready.popleft()
             watch.queued = False

@@ -100,6 +100,8 @@ class Foreign:
     message: dict[str, Json]
     refusal: str
     """What to send where it does not."""
+    request_id: str | None
+    """Its own, where it has one that can be told."""
 
 
 Received: TypeAlias = ClientMessage | Refused | Foreign
@@ -148,6 +150,10 @@ class V2Connection:
         """How many requests have no answer yet."""
         return len(self._open)
 
+    def awaits(self, request_id: str) -> bool:
+        """Return whether a request with this id has no answer yet."""
+        return request_id in self._open
+
     # --- receiving -------------------------------------------------------------------------------
 
     def receive(self, frame: str | bytes, now: float) -> Received | None:
@@ -175,9 +181,10 @@ class V2Connection:
         try:
             request = read_request(message)
         except UnknownMessageType as error:
-            refused = self._refusal(_request_id(message), error)
+            request_id = _request_id(message)
+            refused = self._refusal(request_id, error)
             foreign = self._keep_unknown and self._state is State.OPEN
-            return Foreign(message, refused.frame) if foreign else refused
+            return Foreign(message, refused.frame, request_id) if foreign else refused
         except RemoteProtocolError as error:
             return self._refusal(_request_id(message), error)
         if isinstance(request, Pong):
