@@ -98,6 +98,7 @@ def make_engine(parts: Parts, store: ExecutionStore, settings: Settings) -> Exec
         ),
         max_running=settings.limits.max_running,
         max_queued=settings.limits.max_queued,
+        key_retention=settings.limits.idempotency_key_retention,
     )
 
 
@@ -151,11 +152,11 @@ def journal_of(settings: Settings) -> Path:
 
 
 @asynccontextmanager
-async def open_sqlite(path: Path, *, restored: bool = False) -> AsyncIterator[ExecutionStore]:
-    """Open a SQLite journal, and close it on leaving; a restored one gets a new epoch."""
+async def open_sqlite(path: Path) -> AsyncIterator[ExecutionStore]:
+    """Open a SQLite journal, and close it on leaving."""
     from ..stores.sqlite import SqliteStore
 
-    store = await SqliteStore.open(path, restored=restored)
+    store = await SqliteStore.open(path)
     try:
         yield store
     finally:

@@ -35,16 +35,13 @@ async def begin_anew(options: argparse.Namespace) -> None:
 
 
 @asynccontextmanager
-async def open_journal(
-    options: argparse.Namespace, *, restored: bool = False
-) -> AsyncIterator[ExecutionStore]:
+async def open_journal(options: argparse.Namespace) -> AsyncIterator[ExecutionStore]:
     """Open the journal the options name, and close it on leaving.
 
     A server may use the same file at the same time.
 
     Args:
         options: Of the command line.
-        restored: Whether the journal is a restored backup: it gets a new epoch.
 
     Raises:
         ConfigurationError: There is none.

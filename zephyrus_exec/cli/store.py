@@ -25,9 +25,7 @@ async def restored_command(options: argparse.Namespace) -> int:
         done = await declare_restored(
             store, SystemClock(), principal=OPERATOR, reason=options.reason
         )
-    async with open_journal(options, restored=True):
-        pass  # only now: no server uses the file, so nobody goes on under the old epoch
-    await begin_anew(options)
+    await begin_anew(options)  # only now: no server uses the file, so none has the old epoch
     if options.json:
         print_json(
             {

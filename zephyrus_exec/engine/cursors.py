@@ -320,3 +320,4 @@ class Cursors:
                 for stream in {event.stream for event in events}:
                     if self.recent(stream) is None:
                         self._wakeups.wake(stream)
+                await asyncio.sleep(0)  # a store that is behind may answer at once, again and again

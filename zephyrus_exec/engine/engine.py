@@ -566,6 +566,7 @@ class ExecutionEngine:
 
         Raises:
             ExecutionNotFound: There is none, or it is not the principal's to see.
+            StoreError: Another process runs it and could not be asked now; ask again.
         """
         await self._access.execution(execution_id, principal, self._may.may_cancel)
         return await self._cancels.ask(execution_id, principal, reason)

@@ -11,11 +11,14 @@ from uuid import uuid4
 
 from ..errors import ConfigurationError, StoreUnavailable
 from .sqlite_errors import unavailable
+from .sqlite_incarnation import begin_anew
 from .sqlite_snapshot import snapshot
 
 
 def back_up(source: Path, target: Path) -> int:
     """Copy a journal, as it is at one moment, into a new file; return that file's bytes.
+
+    The copy is another incarnation of the store: it has an epoch of its own.
 
     The file has its name only once it is whole and flushed; where that fails, nothing is left. It
     needs no other file beside it. Blocks: call it in a thread.
@@ -61,6 +64,8 @@ def _copy(source: Path, part: Path) -> None:
         try:
             with closing(sqlite3.connect(part, isolation_level=None)) as copy:
                 found.connection.backup(copy)
+                # Whoever goes on with the copy lacks what came later, also if nobody says so.
+                begin_anew(copy, lambda: str(uuid4()))
                 copy.execute("PRAGMA journal_mode = DELETE")
                 (verdict,) = copy.execute("PRAGMA quick_check(1)").fetchone()
         except sqlite3.Error as error:
