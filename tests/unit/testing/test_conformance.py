@@ -232,6 +232,14 @@ def test_where_there_is_no_server_the_exit_code_is_2(capsys: pytest.CaptureFixtu
     assert capsys.readouterr().err.startswith("ws://127.0.0.1:1: ")
 
 
+def test_without_what_understands_schemas_the_install_line_is_told_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "jsonschema_rs", None)
+    assert main(["ws://127.0.0.1:1", "--agent", "idle"]) == 2
+    assert "pip install 'zephyrus-exec[conformance]'" in capsys.readouterr().err
+
+
 def test_a_variable_that_is_not_set_is_named() -> None:
     with pytest.raises(SystemExit, match="no ZX_NOT_SET"):
         main(["ws://127.0.0.1:1", "--agent", "idle", "--token-env", "ZX_NOT_SET"])
