@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import jsonschema_rs
 
+from tests.docs.markdown import DOCS
 from zephyrus_exec import (
     Agent,
     AgentFunction,
@@ -18,6 +20,8 @@ from zephyrus_exec import (
     RunContext,
     StepsPlanner,
 )
+from zephyrus_exec.engine.listing import scan_all
+from zephyrus_exec.engine.records import EFFECT, effect_stream
 from zephyrus_exec.errors import CallReverted
 from zephyrus_exec.model import EventKind
 from zephyrus_exec.protocol.v2.facts import DATA
@@ -27,6 +31,17 @@ from zephyrus_exec.testing.running import Running, running
 from zephyrus_exec.testing.transports import soon
 
 SCHEMAS = {kind: jsonschema_rs.validator_for(schema_of(DATA[kind])) for kind in EventKind}
+
+
+PAGE = (DOCS / "protocol-v2.md").read_text(encoding="utf-8")
+_, _, _TABLE = PAGE.partition("| event | what happened |\n")
+EFFECT_KINDS = set(re.findall(r"`(\w+)`", _TABLE.partition("\n\n")[0]))
+
+
+async def effect_kinds(host: Running) -> set[str]:
+    """Return the kinds of the events of every effect."""
+    streams = [effect_stream(record.key) for record in await scan_all(host.store, EFFECT)]
+    return {event.kind for stream in streams for event in await host.events(stream)}
 
 
 def check(events: list[Event]) -> set[str]:
@@ -80,6 +95,7 @@ async def test_every_kind_of_event_is_as_it_is_documented() -> None:
         signers={"model": signer},
     ) as host:
         seen = await run(host, "minter") | await run(host, "fails", input={"why": [None]})
+        assert {"signed", "mined"} <= await effect_kinds(host) <= EFFECT_KINDS
         execution_id = await host.engine.submit("waits")
         await soon(waiting.wait())
         host.crash()

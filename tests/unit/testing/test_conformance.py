@@ -14,8 +14,10 @@ from unittest import SkipTest
 import pytest
 
 from tests.integration.peers import engine_of, noop
+from tests.integration.processes import server
 from zephyrus_exec import MemoryStore, Service, serve
 from zephyrus_exec.access import Anonymous, TokenAuthenticator, new_token
+from zephyrus_exec.demo import IDLE_AGENT, PATIENT_AGENT
 from zephyrus_exec.interfaces.transport import Frame, Transport, select_subprotocol
 from zephyrus_exec.testing.conformance import V1ServerConformance, V2ServerConformance
 from zephyrus_exec.testing.conformance.__main__ import main
@@ -227,9 +229,34 @@ async def test_the_command_shows_a_token_and_never_prints_it() -> None:
     assert not any(token in out + errors for _, out, errors in done for token in (right, wrong))
 
 
+@pytest.mark.slow
+async def test_the_demo_keeps_every_promise() -> None:
+    demo = ("-m", "zephyrus_exec", "serve", "--demo", "--host", "127.0.0.1", "--port", "0")
+    token = new_token()
+    async with server(*demo, env={**os.environ, "ZEPHYRUS_OPERATOR_TOKEN": token}) as running:
+        code, out, errors = await run(
+            *(running.url, "--agent", IDLE_AGENT, "--agent-slow", PATIENT_AGENT),
+            *("--token-env", "ZX_TOKEN", "--json"),
+            ZX_TOKEN=token,
+        )
+    results = [json.loads(line) for line in out.splitlines()]
+    assert (code, errors) == (0, ""), [one for one in results if one["status"] == "failed"]
+    skipped = [one["reason"] for one in results if one["status"] == "skipped"]
+    assert len(results) > 60
+    assert all("where it is asked for only" in reason for reason in skipped)
+
+
 def test_where_there_is_no_server_the_exit_code_is_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ws://127.0.0.1:1", "--agent", "idle"]) == 2
     assert capsys.readouterr().err.startswith("ws://127.0.0.1:1: ")
+
+
+def test_without_what_understands_schemas_the_install_line_is_told_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "jsonschema_rs", None)
+    assert main(["ws://127.0.0.1:1", "--agent", "idle"]) == 2
+    assert "pip install 'zephyrus-exec[conformance]'" in capsys.readouterr().err
 
 
 def test_a_variable_that_is_not_set_is_named() -> None:
