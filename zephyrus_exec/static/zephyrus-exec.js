@@ -59,18 +59,18 @@ export class Client extends EventTarget {
   get server() { return this.#connection.server; }
   get status() { return this.#status; }
 
-  execute(agentId, { input, deadline, idempotencyKey = uuid7(), storeEpoch } = {}) {
+  execute(agentId, { input, deadline, idempotencyKey, storeEpoch } = {}) {
     const message = {
       type: 'execute',
       agent_id: agentId,
-      idempotency_key: idempotencyKey,
+      idempotency_key: idempotencyKey ?? uuid7(),
       store_epoch: storeEpoch,
       input: input === undefined ? undefined : JSON.parse(JSON.stringify(input)), // as it is now
       deadline: deadline instanceof Date ? deadline.getTime() / 1000 : deadline,
     };
     const execution = new Execution(this.#connection, this.#cursors, { message });
-    const onlyInV2 = { input, deadline, idempotencyKey: arguments[1]?.idempotencyKey };
-    this.#connection.request(message, execution.begun, { onlyInV2 });
+    const onlyInV2 = { input, deadline, idempotencyKey };
+    this.#connection.request(message, execution.begun, onlyInV2);
     return execution;
   }
 
@@ -80,7 +80,8 @@ export class Client extends EventTarget {
 
   watchEffect(effectKey, { fromSeq = 0 } = {}) {
     return {
-      [Symbol.asyncIterator]: () => this.#cursors.read({ effect_key: effectKey }, { seq: fromSeq }),
+      [Symbol.asyncIterator]: () =>
+        this.#cursors.add(new Reader(this.#cursors, fromSeq), { effect_key: effectKey }),
     };
   }
 
@@ -132,15 +133,15 @@ class Execution {
   get storeEpoch() { return this.#message?.store_epoch; }
 
   [Symbol.asyncIterator]() {
-    return this.#read({ seq: this.#fromSeq });
+    return this.#read(this.#fromSeq);
   }
 
   async result() {
     if (this.#end) return this.#end;
-    const reader = this.#read({ seq: await this.#beforeLast(), onlyLast: true });
-    const { value } = await reader.next();
-    if (!value) throw new ZephyrusError('execution_lost', 'the events end without a last one');
-    return value;
+    for await (const event of this.#read(await this.#beforeLast())) {
+      if (event.event === 'completed') return event;
+    }
+    throw new ZephyrusError('execution_lost', 'the events end without a last one');
   }
 
   async cancel(reason) {
@@ -166,10 +167,9 @@ class Execution {
     return Math.max(0, (execution.head_seq ?? 0) - 1);
   }
 
-  #read(options) {
-    const note = (event) => (this.#end = event);
-    if (this.id !== null) return this.#cursors.read({ execution_id: this.id }, options, note);
-    const reader = this.#cursors.reader(options, note);
+  #read(seq) {
+    const reader = new Reader(this.#cursors, seq, (end) => (this.#end = end));
+    if (this.id !== null) return this.#cursors.add(reader, { execution_id: this.id });
     this.#early.add(reader);
     for (const [event, last] of this.#told) reader.push(event, last);
     if (this.#error) reader.fail(this.#error);
@@ -179,8 +179,8 @@ class Execution {
   #accepted({ executionId, storeEpoch, replayed = false, message = null }) {
     this.id = executionId ?? null;
     this.#settle.resolve({ executionId: this.id, storeEpoch, replayed, message });
-    if (this.id === null) return;
-    for (const reader of this.#early) this.#cursors.joined(reader, { execution_id: this.id });
+    if (this.id === null || !this.#message) return;
+    this.#cursors.sent({ execution_id: this.id }, [...this.#early]);
     this.#early.clear();
   }
 
@@ -199,8 +199,6 @@ class Execution {
 /** A place in a journal: gives every event after it once, in order, until the last one. */
 class Reader {
   #cursors;
-  #capacity;
-  #onlyLast;
   #note;
   #buffer = [];
   #waiting = [];
@@ -210,10 +208,8 @@ class Reader {
   paused = false;
   over = false;
 
-  constructor(cursors, capacity, { seq, onlyLast = false }, note = () => {}) {
+  constructor(cursors, seq, note = () => {}) {
     this.#cursors = cursors;
-    this.#capacity = capacity;
-    this.#onlyLast = onlyLast;
     this.#note = note;
     this.seq = seq;
   }
@@ -221,26 +217,17 @@ class Reader {
   push(event, last) {
     if (this.over) return;
     this.seq = event.seq ?? this.seq;
-    if (last || !this.#onlyLast) this.#give(event);
-    if (last) this.#end(event);
-    else if (this.topic && this.#buffer.length >= this.#capacity) this.#cursors.pause(this);
-  }
-
-  #give(event) {
     const waiting = this.#waiting.shift();
     if (waiting) waiting.resolve({ value: event, done: false });
     else this.#buffer.push(event);
-  }
-
-  #end(event) {
-    this.#note(event);
-    this.joined = false; // the server has nothing more to send
-    this.finish();
+    if (last) this.#note(event);
+    if (last) this.finish();
+    else if (this.#buffer.length >= this.#cursors.capacity) this.#cursors.pause(this);
   }
 
   finish() {
     this.over = true;
-    this.#cursors.leave(this);
+    this.#cursors.remove(this);
     for (const { resolve } of this.#waiting.splice(0)) resolve({ value: undefined, done: true });
   }
 
@@ -249,7 +236,6 @@ class Reader {
     const waiting = this.#waiting.shift();
     if (waiting) waiting.reject(error);
     else this.#error = error;
-    this.joined = false;
     this.finish();
   }
 
@@ -264,49 +250,53 @@ class Reader {
 
   #take() {
     const event = this.#buffer.shift();
-    if (this.paused && this.#buffer.length <= this.#capacity / 2) this.#cursors.goOn(this);
+    const isRoom = this.#buffer.length <= this.#cursors.capacity / 2;
+    if (this.paused && isRoom) this.#cursors.goOn(this);
     return event;
   }
 
   async return(value) {
     this.#buffer = [];
-    this.finish();
+    if (!this.over) {
+      this.finish();
+      this.#cursors.unsubscribeIfUnread(this.topic);
+    }
     return { value, done: true };
   }
 
-  [Symbol.asyncIterator]() {
-    return this;
-  }
+  [Symbol.asyncIterator]() { return this; }
 }
 
 /** All readers. Those of one journal share one subscription, which begins at the hindmost. */
 class Cursors {
   #connection;
-  #capacity;
-  #journals = new Map();
+  #journals = new Map(); // of readers, by the name of the topic
 
   constructor(connection, capacity) {
     this.#connection = connection;
-    this.#capacity = capacity;
+    this.capacity = capacity;
   }
 
-  reader(options, note) {
-    return new Reader(this, this.#capacity, options, note);
-  }
-
-  /** Returns a reader of a journal, `{execution_id}` or `{effect_key}`. */
-  read(topic, options, note) {
-    const reader = this.reader(options, note);
-    this.#add(reader, topic);
+  /** Lets a reader have the journal of `{execution_id}` or `{effect_key}`; returns it. */
+  add(reader, topic) {
+    this.#place(reader, topic);
     this.#subscribe(topic);
     return reader;
   }
 
-  /** Takes a reader for whom the server sends the events already. */
-  joined(reader, topic) {
-    if (reader.over) return;
-    this.#add(reader, topic);
-    reader.joined = true;
+  /** Lets those who read still have a journal that the server sends from the beginning anyway. */
+  sent(topic, readers) {
+    for (const reader of readers.filter(({ over }) => !over)) {
+      this.#place(reader, topic);
+      reader.joined = true;
+    }
+    this.unsubscribeIfUnread(topic);
+  }
+
+  remove(reader) {
+    const readers = this.#of(reader.topic);
+    readers.delete(reader);
+    if (readers.size === 0) this.#journals.delete(nameOf(reader.topic));
   }
 
   deliver(topic, event, last) {
@@ -320,26 +310,22 @@ class Cursors {
   pause(reader) {
     reader.paused = true;
     reader.joined = false;
-    this.#unsubscribeIfUnread(reader.topic);
+    this.unsubscribeIfUnread(reader.topic);
   }
 
   goOn(reader) {
     reader.paused = false;
-    if (!reader.over) this.#subscribe(reader.topic);
+    this.#subscribe(reader.topic);
   }
 
-  leave(reader) {
-    if (!reader.topic) return;
-    const wasJoined = reader.joined;
-    this.#of(reader.topic).delete(reader);
-    reader.joined = false;
-    if (wasJoined) this.#unsubscribeIfUnread(reader.topic);
-    if (this.#of(reader.topic).size === 0) this.#journals.delete(nameOf(reader.topic));
+  unsubscribeIfUnread(topic) {
+    if (topic === null || this.#reading(topic).length || this.#connection.waiting) return;
+    this.#connection.request({ type: 'unsubscribe', ...topic }, IGNORED);
   }
 
   /** The connection is there, again or for the first time. */
   resume() {
-    for (const { topic } of [...this.#journals.values()]) this.#subscribe(topic);
+    for (const [{ topic }] of [...this.#journals.values()]) this.#subscribe(topic);
   }
 
   interrupt() {
@@ -353,42 +339,27 @@ class Cursors {
   #subscribe(topic) {
     const readers = this.#reading(topic);
     if (readers.length === 0 || this.#connection.waiting) return;
-    const from_seq = Math.min(...readers.map((reader) => reader.seq));
+    const from_seq = Math.min(...readers.map(({ seq }) => seq));
     this.#connection.request({ type: 'subscribe', ...topic, from_seq }, {
-      resolve: (reply) => readers.forEach((reader) => this.#subscribed(reader, reply)),
+      resolve: (reply) => readers.forEach((reader) => subscribed(reader, reply)),
       reject: (error) => readers.forEach((reader) => reader.fail(error)),
     });
   }
 
-  #subscribed(reader, { terminal, head_seq: head }) {
-    if (reader.over || reader.paused) return;
-    reader.joined = true;
-    if (terminal && reader.seq >= head) reader.finish(); // it has been told everything
-  }
-
-  #unsubscribeIfUnread(topic) {
-    if (this.#reading(topic).length || this.#connection.waiting) return;
-    this.#connection.request({ type: 'unsubscribe', ...topic }, IGNORED);
-  }
-
-  #add(reader, topic) {
-    const name = nameOf(topic);
-    if (!this.#journals.has(name)) this.#journals.set(name, { topic, readers: new Set() });
-    this.#journals.get(name).readers.add(reader);
+  #place(reader, topic) {
     reader.topic = topic;
+    this.#journals.set(nameOf(topic), this.#of(topic).add(reader));
   }
 
-  #of(topic) {
-    return this.#journals.get(nameOf(topic))?.readers ?? new Set();
-  }
+  #of(topic) { return this.#journals.get(nameOf(topic)) ?? new Set(); }
+  #reading(topic) { return [...this.#of(topic)].filter(({ paused }) => !paused); }
+  #all() { return [...this.#journals.values()].flatMap((readers) => [...readers]); }
+}
 
-  #reading(topic) {
-    return [...this.#of(topic)].filter((reader) => !reader.paused);
-  }
-
-  #all() {
-    return [...this.#journals.values()].flatMap(({ readers }) => [...readers]);
-  }
+function subscribed(reader, { terminal, head_seq: head }) {
+  if (reader.over || reader.paused) return;
+  reader.joined = true;
+  if (terminal && reader.seq >= head) reader.finish(); // it has been told everything
 }
 
 /** Keeps one connection up: opens it, says hello, repeats what was not answered, and waits. */
@@ -451,7 +422,7 @@ class Connection {
   }
 
   /** Sends a request until it is answered; `sink` is told the answer at once. */
-  request(message, sink, { onlyInV2 = {} } = {}) {
+  request(message, sink, onlyInV2 = {}) {
     if (this.error) return sink.reject(this.error);
     message.request_id = String(++this.#lastId);
     this.#unanswered.set(message.request_id, { message, sink, onlyInV2, link: null, sent: false });
@@ -519,10 +490,10 @@ class Connection {
     this.server = server;
     this.#openedAt = this.#timers.now();
     this.#open = true;
-    this.#tell('open', { version });
     this.#hear();
     this.#listeners.onready();
     this.#pump();
+    this.#tell('open', { version });
   }
 
   // --- losing it ---------------------------------------------------------------------------------
@@ -858,9 +829,8 @@ function lastOf({ execution_id: executionId = null, seq = null, at = null, data 
 
 function errorOf({ data }) {
   const { code = 'internal', message, retryable = false, details } = data;
-  const retryAfter = data.retry_after === undefined ? undefined : seconds(data.retry_after, 0);
-  const settings = { retryable: retryable === true, retryAfter, details };
-  return new ZephyrusError(String(code), String(message), settings);
+  const retryAfter = seconds(data.retry_after, undefined);
+  return new ZephyrusError(String(code), String(message), { retryable, retryAfter, details });
 }
 
 function whyNotInV1({ message, sent, onlyInV2 }) {

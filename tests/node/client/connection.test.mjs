@@ -297,6 +297,24 @@ test('the handler of a page that throws stops nothing but itself', async (t) => 
   client.onstatus = null;
 });
 
+test('a page may close the client whenever it is told something', async (t) => {
+  for (const when of ['connecting', 'open', 'reconnecting']) {
+    const timers = new ManualTimers();
+    const server = await scripted(t);
+    const client = connect(t, server.url, { timers, random: () => 0 });
+    client.onstatus = ({ detail }) => {
+      if (detail.state === 'reconnecting') setImmediate(() => timers.advance(0));
+      if (detail.state === when) client.close();
+    };
+    const peer = await server.peer();
+    await peer.welcome();
+    await until(client, ({ state }) => state !== 'connecting');
+    peer.cut();
+    await state(client, 'closed');
+    assert.deepEqual(timers.waits, [], when);
+  }
+});
+
 test('nothing is left that keeps a program going', async (t) => {
   const timers = new ManualTimers();
   const server = await scripted(t);

@@ -177,6 +177,23 @@ test('what is too large for the server is told, and not sent for ever', async (t
   assert.equal(peer.unread, 0);
 });
 
+test('events that nobody reads are not sent, until somebody does', async (t) => {
+  const server = await scripted(t);
+  const client = connect(t, server.url);
+  const execution = client.execute('agent');
+  const peer = await server.peer();
+  await peer.welcome();
+  await peer.accept('x');
+  await execution.started;
+  assert.equal((await peer.next('unsubscribe')).execution_id, 'x');
+  peer.send(event('x', 1));
+  const reading = all(execution);
+  assert.equal((await peer.subscribed({ head: 1 })).from_seq, 0);
+  peer.send(event('x', 1));
+  peer.send(completed('x', 2));
+  assert.deepEqual((await reading).map(({ seq }) => seq), [1, 2]);
+});
+
 test('executions of one connection run at once', async (t) => {
   const server = await scripted(t);
   const client = connect(t, server.url);
@@ -213,6 +230,7 @@ test('cancelling waits for the acceptance, and says what it came to', async (t) 
   const peer = await server.peer();
   await peer.welcome();
   await peer.accept('x');
+  await peer.next('unsubscribe'); // since nobody reads
   const { request_id, execution_id, reason } = await peer.next('cancel');
   assert.deepEqual([execution_id, reason], ['x', 'enough']);
   peer.send({ type: 'cancel_ack', request_id, execution_id, disposition: 'requested' });

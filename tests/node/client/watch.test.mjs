@@ -121,6 +121,21 @@ test('who stops reading ends the subscription, not the execution', async (t) => 
   assert.deepEqual(seqs(await again), [1, 2, 3]);
 });
 
+test('who leaves before the server has answered is unsubscribed as well', async (t) => {
+  const { client, peer } = await opened(t);
+  const events = client.watch('x')[Symbol.asyncIterator]();
+  const waiting = events.next();
+  await events.return();
+  assert.deepEqual(await waiting, { value: undefined, done: true });
+  await peer.subscribed();
+  assert.equal((await peer.next('unsubscribe')).execution_id, 'x');
+  await events.return();
+  const looking = client.getExecution('x');
+  await peer.next('get_execution'); // and nothing before it
+  peer.send({ type: 'execution', request_id: '3', execution: {} });
+  assert.deepEqual(await looking, {});
+});
+
 test('two readers of one execution share a subscription that begins at the hindmost', async (t) => {
   const { client, peer } = await opened(t);
   const first = all(client.watch('x', { fromSeq: 2 }));
