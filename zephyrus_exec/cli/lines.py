@@ -184,7 +184,7 @@ def _rendered(code: str, error: JsonObject, otherwise: str, words: Words) -> str
 def effect_stands(sent: Sent, words: Words) -> str:
     """Return how a transaction stands."""
     block = cut(sent.data.get("block_number", "?"))
-    if sent.last in ("mined", "finalized") and sent.data.get("success") is False:
+    if sent.reverted:
         return words.reverted.format(block=block)
     return words.effects.get(sent.last, cut(sent.last)).format(block=block)
 

@@ -40,6 +40,16 @@ class Sent:
     data: JsonObject = field(factory=dict)
     """What that said."""
 
+    @property
+    def reverted(self) -> bool:
+        """Whether it is in a block, and the contract refused."""
+        return self.last in ("mined", "finalized") and self.data.get("success") is False
+
+    @property
+    def failed(self) -> bool:
+        """Whether it is known not to have happened."""
+        return self.reverted or self.last in ("cancelled", "displaced")
+
     def after(self, event: EffectEvent) -> Sent:
         """Return it as it stands once this has happened to it."""
         told = event.data.get("transaction_hash") if event.event in _CALLED else None
@@ -142,6 +152,8 @@ class Timeline:
         return next((one for its, one in sent if its and its.effect_key == effect_key), None)
 
     def _add_event(self, event: ExecutionEvent) -> Step | None:
+        if event.event != EventKind.ACCEPTED:
+            self.status = "running"
         match event.event:
             case EventKind.ACCEPTED:
                 self.agent_id = str(event.data.get("agent_id", ""))
@@ -152,8 +164,6 @@ class Timeline:
                 self.cancelling = True
             case EventKind.ACTION_STARTED | EventKind.EFFECT_SIGNED | EventKind.ACTION_FINISHED:
                 return self._put(_changed(self._step(event), event))
-        if event.event != EventKind.ACCEPTED:
-            self.status = "running"
         return None
 
     def _end(self, data: CompletedData) -> None:
@@ -178,7 +188,6 @@ class Timeline:
         return Step(place, "", {}, event.at)
 
     def _put(self, step: Step) -> Step:
-        self.status = "running"
         self.steps[step.place] = step
         return step
 

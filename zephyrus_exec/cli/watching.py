@@ -13,7 +13,7 @@ from ..model import EventKind, Outcome
 from ..protocol.v2.messages import EffectEvent, ExecutionCompleted, ExecutionEvent
 from .displays import Display
 from .output import note
-from .timeline import Sent, Shown, Timeline
+from .timeline import Shown, State, Timeline
 
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
@@ -60,6 +60,8 @@ class Follower:
     async def _show_effect(self, key: str) -> None:
         async for event in self.watch_effect(key):
             self._show(event)
+            if event.event == "in_doubt":  # only a person can go on from here
+                return
 
     async def _stop(self) -> None:
         """End what still follows effects, and tell what kept one from being followed."""
@@ -74,17 +76,12 @@ class Follower:
 def exit_code(timeline: Timeline) -> int:
     """Return how a command ends that followed this execution.
 
-    What became known of its effects afterwards counts too.
+    What became known of its effects after its end counts too.
     """
     assert timeline.completed is not None
     outcome = timeline.completed.outcome
-    sent = [step.sent for step in timeline.steps.values() if step.sent is not None]
-    if outcome is Outcome.IN_DOUBT or any(one.last == "in_doubt" for one in sent):
+    sent = [(step.state, step.sent) for step in timeline.steps.values() if step.sent is not None]
+    if outcome is Outcome.IN_DOUBT or any(one.last == "in_doubt" for _, one in sent):
         return EXIT_IN_DOUBT
-    if outcome is not Outcome.SUCCEEDED or any(map(_did_not_happen, sent)):
-        return EXIT_FAILED
-    return EXIT_OK
-
-
-def _did_not_happen(sent: Sent) -> bool:
-    return sent.last in ("displaced", "cancelled") or sent.data.get("success") is False
+    undone = any(state is State.DONE and one.failed for state, one in sent)
+    return EXIT_FAILED if undone or outcome is not Outcome.SUCCEEDED else EXIT_OK

@@ -60,7 +60,7 @@ ENGLISH: Final = Words(
     none_done="nothing was done",
     one_done="1 action done",
     some_done="{count} actions done",
-    counts="effects: {counts}",
+    counts="effects when it ended: {counts}",
     counted={
         "mined": "{count} in a block",
         "finalized": "{count} final",

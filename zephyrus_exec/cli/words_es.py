@@ -60,7 +60,7 @@ SPANISH: Final = Words(
     none_done="no se hizo nada",
     one_done="1 acción hecha",
     some_done="{count} acciones hechas",
-    counts="efectos: {counts}",
+    counts="efectos al terminar: {counts}",
     counted={
         "mined": "{count} en un bloque",
         "finalized": "{count} definitivos",
