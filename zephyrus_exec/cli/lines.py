@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 
 from attrs import asdict
 
+from ..errors import ExecutionError
 from ..model import EventKind, Json, JsonObject, Outcome
 from ..protocol.texts import TEXTS, cut, render_error
 from ..protocol.v2.messages import CompletedData, EffectEvent, ExecutionCompleted, ExecutionEvent
@@ -122,11 +123,7 @@ _TOLD: Final[Mapping[str, _Tell]] = {
 def _effect_line(event: EffectEvent, step: Step | None, words: Words) -> str:
     if step is None or step.sent is None:
         return cut(f"{event.effect_key}: {event.event}")
-    return words.effect.format(
-        step=label(step),
-        transaction=cut(step.sent.transaction_hash),
-        what=effect_stands(step.sent, words),
-    )
+    return effect_of(step, step.sent, words)
 
 
 # --- parts of a line -----------------------------------------------------------------------------
@@ -177,8 +174,17 @@ def error_of(step: Step, words: Words) -> str:
 
 
 def _rendered(code: str, error: JsonObject, otherwise: str, words: Words) -> str:
-    known = code in TEXTS[words.language].errors
+    """Return an error in our language; or in the server's words, as where it speaks v1."""
+    known = code in TEXTS[words.language].errors and code != ExecutionError.code
     return render_error(error, words.language) if known else cut(otherwise)
+
+
+def effect_of(step: Step, sent: Sent, words: Words) -> str:
+    """Return which transaction a step has, in full, and how it stands."""
+    transaction = cut(sent.transaction_hash)
+    return words.effect.format(
+        step=label(step), transaction=transaction, what=effect_stands(sent, words)
+    )
 
 
 def effect_stands(sent: Sent, words: Words) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -18,6 +18,7 @@ from ..protocol.texts import cut
 from .displays import print_end
 from .lines import (
     arguments_of,
+    effect_of,
     effect_stands,
     end_of,
     error_of,
@@ -116,9 +117,9 @@ class LiveDisplay:
         """Print the transactions in full, where they stand, and what to do next."""
         if self._watch is None:
             return
-        effects = effects_table(self._timeline, self._words)
-        if effects.row_count:
-            self._out.print(effects)
+        for step in self._timeline.steps.values():
+            if step.sent is not None:
+                print(effect_of(step, step.sent, self._words))
         print_end(self._timeline, self._words, self._watch)
 
 
@@ -142,7 +143,7 @@ class Look:
         """
         yield Text(cut(f"{timeline.agent_id}  {timeline.execution_id}"), style="bold")
         if timeline.steps:
-            yield self._steps([*timeline.steps.values()], room)
+            yield self._steps(timeline, room)
         if timeline.completed is not None:
             yield Text(end_of(timeline.completed, self.words))
             return
@@ -160,7 +161,8 @@ class Look:
             stands += f" {ended}/{timeline.planned}"
         return f"{stands}, {self.words.cancelling}" if timeline.cancelling else stands
 
-    def _steps(self, steps: Sequence[Step], room: int) -> Table:
+    def _steps(self, timeline: Timeline, room: int) -> Table:
+        steps = [*timeline.steps.values()]
         table = Table(box=None, pad_edge=False)
         for place, column in enumerate(self.words.step_columns):
             table.add_column(column, overflow="fold" if place in (1, 2) else "ellipsis")
@@ -168,13 +170,13 @@ class Look:
             earlier = self.words.earlier.format(count=len(steps) - room)
             table.add_row("", Text(earlier, style="dim"))
         for step in steps[-room:]:
-            table.add_row(*self._cells(step))
+            goes_on = step.result is None and timeline.completed is None
+            table.add_row(*self._cells(step, goes_on=goes_on))
         return table
 
-    def _cells(self, step: Step) -> Iterator[Text]:
-        goes_on = step.result is None
+    def _cells(self, step: Step, *, goes_on: bool) -> Iterator[Text]:
         style = _STYLES[step.state]
-        yield Text(self._turning() if goes_on else _MARKS[step.state], style=style)
+        yield Text(self._turning() if goes_on else _MARKS.get(step.state, "·"), style=style)
         yield Text(f"{label(step)}({arguments_of(step)})")
         yield Text(stands_of(step, self.words), style=style)
         yield Text("" if step.sent is None else short(cut(step.sent.transaction_hash)))
@@ -193,13 +195,3 @@ def stands_of(step: Step, words: Words) -> str:
             return ", ".join(told)
         case _:
             return words.running if step.sent is None else effect_stands(step.sent, words)
-
-
-def effects_table(timeline: Timeline, words: Words) -> Table:
-    """Return the transactions of an execution, in full, and how each stands."""
-    table = Table(*words.effect_columns, box=None, pad_edge=False)
-    for step in timeline.steps.values():
-        if step.sent is not None:
-            stands = effect_stands(step.sent, words)
-            table.add_row(*map(Text, (label(step), cut(step.sent.transaction_hash), stands)))
-    return table

@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 
 from attrs import define, evolve, field, frozen
 
+from ..errors import ActionInDoubt, EffectCancelled, EffectDisplaced, EffectInDoubt
 from ..model import EventKind, Json, JsonObject
 from ..protocol.v2.messages import CompletedData, EffectEvent, ExecutionCompleted, ExecutionEvent
 
@@ -74,9 +75,9 @@ _OPEN: Final = frozenset({"signed", "bumped", "reorged", "nonce_used", "nonce_fr
 """Events of an effect after which it is under way."""
 
 _ENDINGS: Final = {
-    "effect_cancelled": "cancelled",
-    "effect_displaced": "displaced",
-    "effect_in_doubt": "in_doubt",
+    EffectCancelled.code: "cancelled",
+    EffectDisplaced.code: "displaced",
+    EffectInDoubt.code: "in_doubt",
 }
 """What happened to an effect, by the code of its step's error."""
 
@@ -116,7 +117,7 @@ class Step:
         return State.IN_DOUBT if error_code(self.result) in _DOUBTS else State.FAILED
 
 
-_DOUBTS: Final = frozenset({"effect_in_doubt", "action_in_doubt"})
+_DOUBTS: Final = frozenset({EffectInDoubt.code, ActionInDoubt.code})
 
 
 @define

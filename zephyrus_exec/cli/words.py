@@ -100,8 +100,6 @@ class Words:
     """Number, step, how it stands, transaction, how long it took."""
     earlier: str
     """`count`"""
-    effect_columns: tuple[str, str, str]
-    """Step, transaction, how it stands."""
     list_columns: tuple[str, str, str, str, str, str]
     """Execution, agent, status, outcome, created, took."""
 

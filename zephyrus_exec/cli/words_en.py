@@ -83,6 +83,5 @@ ENGLISH: Final = Words(
     "{command}",
     step_columns=("", "step", "state", "transaction", "took"),
     earlier="… {count} earlier",
-    effect_columns=("step", "transaction", "state"),
     list_columns=("execution", "agent", "status", "outcome", "created (UTC)", "took"),
 )

@@ -82,6 +82,5 @@ SPANISH: Final = Words(
     left_unknown="no se sabe si la ejecución comenzó; para obtenerla, o la que comenzó: {command}",
     step_columns=("", "paso", "estado", "transacción", "tardó"),
     earlier="… {count} anteriores",
-    effect_columns=("paso", "transacción", "estado"),
     list_columns=("ejecución", "agente", "situación", "resultado", "creada (UTC)", "tardó"),
 )

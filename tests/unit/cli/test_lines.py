@@ -24,6 +24,7 @@ from .executions import (
     timeline_of,
 )
 
+AMOUNT = "amount = 25000000000000000000"
 HOLDER = "account = 0x70997970…17dc79C8"
 MINT = "0x73ce55af1b5824d09166b1f3a4378b71581e3f8c57a004040d3df58de37adb65"
 
@@ -37,7 +38,7 @@ def test_a_recorded_execution_is_a_line_for_each_event() -> None:
         "   3  planned: balanceOf, mint",
         f"   4  1.1 balanceOf({HOLDER}) – Saldo antes de acuñar",
         "   5  1.1 balanceOf: 0 (block 1",
-        "   6  1.2 mint(to = 0x70997970…17dc79C8, amount = 25000000000000000000) – Acuñar 25 fichas",
+        f"   6  1.2 mint(to = 0x70997970…17dc79C8, {AMOUNT}) – Acuñar 25 fichas",
         f"   7  1.2 mint: transaction {MINT}, chain 1337, nonce 1",
         "   8  1.2 mint: done (block 2, gas 68457",
         "   9  succeeded: agent 8191feef-546d-46a8-a26f-b92073882f5c, 2 actions done",
@@ -56,7 +57,7 @@ def test_the_same_in_spanish() -> None:
         "   3  plan: balanceOf, mint",
         f"   4  1.1 balanceOf({HOLDER}) – Saldo antes de acuñar",
         "   5  1.1 balanceOf: 0 (bloque 1",
-        "   6  1.2 mint(to = 0x70997970…17dc79C8, amount = 25000000000000000000) – Acuñar 25 fichas",
+        f"   6  1.2 mint(to = 0x70997970…17dc79C8, {AMOUNT}) – Acuñar 25 fichas",
         f"   7  1.2 mint: transacción {MINT}, cadena 1337, nonce 1",
         "   8  1.2 mint: hecho (bloque 2, gas 68457",
         "   9  terminada con éxito: agente 8191feef-546d-46a8-a26f-b92073882f5c, 2 acciones hechas",
@@ -223,7 +224,7 @@ def test_nobody_is_tempted_to_repeat_what_may_have_been_done(
 
 
 def test_what_is_in_doubt_is_named_with_the_commands_that_look_at_it() -> None:
-    error: dict[str, Json] = {"code": "effect_in_doubt"}
+    error: dict[str, Json] = {"code": "in_doubt"}
     doubtful = finished(6, success=False, error=error)
     end = completed(9, Outcome.IN_DOUBT, in_doubt=1)
     told = advice(timeline_of([started(4), signed(5), doubtful, end]))

@@ -50,7 +50,7 @@ def test_a_step_is_running_then_sent_then_done() -> None:
     assert (step.began, step.ended) == (started(4).at, finished(6).at)
 
 
-@pytest.mark.parametrize("code", ["effect_in_doubt", "action_in_doubt"])
+@pytest.mark.parametrize("code", ["in_doubt", "action_in_doubt"])
 def test_a_step_that_nobody_can_tell_of_is_in_doubt_and_not_failed(code: str) -> None:
     error: dict[str, Json] = {"code": code, "message": "m", "details": {}}
     timeline = timeline_of([*BEGUN, finished(6, success=False, error=error)])
@@ -66,9 +66,9 @@ def test_a_step_that_failed_has_failed() -> None:
     ("result", "last"),
     [
         ({"block_number": 3, "transaction_hash": HASH}, "mined"),
-        ({"success": False, "error": {"code": "effect_displaced"}}, "displaced"),
+        ({"success": False, "error": {"code": "displaced"}}, "displaced"),
         ({"success": False, "error": {"code": "effect_cancelled"}}, "cancelled"),
-        ({"success": False, "error": {"code": "effect_in_doubt"}}, "in_doubt"),
+        ({"success": False, "error": {"code": "in_doubt"}}, "in_doubt"),
         ({"success": False, "error": {"code": "effect_uncertain"}}, "signed"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
