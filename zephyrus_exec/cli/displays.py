@@ -30,7 +30,10 @@ class Display(Protocol):
         """Show an event, which the timeline has taken in, and the step it is of."""
 
     def trouble(self, text: str) -> None:
-        """Say that nothing comes at the moment, and why; empty: that is over."""
+        """Say that nothing comes at the moment, and why."""
+
+    def recovered(self, text: str) -> None:
+        """Say that this is over."""
 
     def end(self, watch: str) -> None:
         """Say how it ended and what to do next; `watch` is the command that comes back to it."""
@@ -79,8 +82,11 @@ class JsonDisplay:
 
     def trouble(self, text: str) -> None:
         """Tell whoever looks at stderr."""
-        if text:
-            note(text)
+        note(text)
+
+    def recovered(self, text: str) -> None:
+        """Likewise."""
+        note(text)
 
     def end(self, watch: str) -> None:
         """Say nothing: the last frame said everything."""
@@ -101,8 +107,11 @@ class LineDisplay:
 
     def trouble(self, text: str) -> None:
         """Tell whoever looks at stderr."""
-        if text:
-            note(text)
+        note(text)
+
+    def recovered(self, text: str) -> None:
+        """Likewise."""
+        note(text)
 
     def end(self, watch: str) -> None:
         """Print where the effects stood, and what to do next."""

@@ -102,6 +102,10 @@ class LiveDisplay:
         """Say below the table that nothing comes at the moment."""
         self._trouble = text
 
+    def recovered(self, text: str) -> None:
+        """Say so no longer."""
+        self._trouble = ""
+
     def end(self, watch: str) -> None:
         """Remember that it ended; the last word is said below the last look."""
         self._watch = watch

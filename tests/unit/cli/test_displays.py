@@ -92,8 +92,8 @@ def test_trouble_is_told_beside_the_output(
     display: Display, capsys: pytest.CaptureFixture[str]
 ) -> None:
     display.trouble("connection lost")
-    display.trouble("")
-    assert capsys.readouterr() == ("", "connection lost\n")
+    display.recovered("connected again")
+    assert capsys.readouterr() == ("", "connection lost\nconnected again\n")
 
 
 def test_who_left_before_the_end_gets_no_last_word(capsys: pytest.CaptureFixture[str]) -> None:

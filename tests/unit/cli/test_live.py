@@ -140,7 +140,7 @@ async def test_the_last_look_stays_and_what_to_do_next_is_below_it(
         display.trouble("connection lost")
         for one in [started(4), signed(5), completed(9, Outcome.TIMED_OUT, pending=1)]:
             display.show(one, timeline.add(one))
-        display.trouble("")
+        display.recovered("connected again")
         display.end("watch it")
     written = capsys.readouterr()
     *_, step, end, effect, counts = on_screen(written.out.replace("\n", "\r\n"))
