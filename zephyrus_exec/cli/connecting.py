@@ -11,7 +11,7 @@ from typing import Final
 
 from ..client import Client, Status, connect
 from ..config.refusal import refuse
-from ..errors import AccessError, ConfigurationError, TransportError
+from ..errors import AccessError, ConfigurationError, NotSupported, TransportError
 from ..protocol.texts import cut
 from .displays import Display
 from .environment import environment_of
@@ -86,7 +86,13 @@ async def open_client(
                 f"{url}: {error.message}; give a token that the server knows: {TOKEN}, or a file "
                 "that holds it: --token-file"
             ) from error
-        yield client
+        try:
+            yield client
+        except NotSupported as error:
+            raise ConfigurationError(
+                f"{url}: {error.message}; ask a newer server, or look into the journal where it is "
+                "with `executions` and --store"
+            ) from error
 
 
 def token_of(options: argparse.Namespace) -> str | None:

@@ -8,11 +8,13 @@ from contextlib import AsyncExitStack
 from ..client import connect
 from ..config import Settings
 from ..demo import DECIMALS, MINTING_AGENT, SYMBOL, DemoWorld
-from ..protocol.messages import Completed
 from ..service import serve
 from .composition import make_engine, open_parts, open_store
-from .execute import follow, print_reply
+from .displays import open_display
 from .output import note, print_table, progress
+from .timeline import Timeline
+from .watching import Follower, exit_code
+from .words import words
 
 
 async def demo_command(_: argparse.Namespace) -> int:
@@ -37,17 +39,22 @@ async def demo_command(_: argparse.Namespace) -> int:
 async def _execute(url: str, world: DemoWorld) -> int:
     before = await world.balance_of(world.holder)
     note(f"a client connects and asks for agent {MINTING_AGENT}")
-    async with connect(url, offer_v2=False) as client:
-        reply = await follow(client.execute(MINTING_AGENT), MINTING_AGENT)
-    print_reply(reply)
+    timeline, spoken = Timeline(), words("en")
+    async with (
+        connect(url) as client,
+        open_display(timeline, spoken, json=False) as display,
+    ):
+        execution = client.execute(MINTING_AGENT)
+        await Follower(timeline, display, client.watch_effect).follow(execution)
+        display.end(f"zephyrus-exec watch {execution.id} --until-final")
     after = await world.balance_of(world.holder)
     print_table(
         "",
         ("account", "balance before", "balance after"),
         [(world.holder, _amount(before), _amount(after))],
     )
-    if not isinstance(reply, Completed):
-        return 1
+    if code := exit_code(timeline):
+        return code
     note("Next: `zephyrus-exec serve --demo`, then `zephyrus-exec execute AGENT_ID` elsewhere.")
     return 0
 

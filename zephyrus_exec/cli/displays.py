@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Protocol
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from ..errors import ZephyrusError
 from ..protocol.v2.codec import encode
-from ..protocol.v2.messages import EffectEvent
+from ..protocol.v2.messages import EffectEvent, Error
+from ..protocol.v2.server import error_data
 from .lines import advice_for, counts_of, line_of
 from .output import note
 from .timeline import Shown, Step, Timeline
@@ -34,6 +36,9 @@ class Display(Protocol):
 
     def recovered(self, text: str) -> None:
         """Say that this is over."""
+
+    def refused(self, error: ZephyrusError, text: str) -> None:
+        """Say that the server refuses to execute, or to tell; `text` is for people."""
 
     def end(self, watch: str) -> None:
         """Say how it ended and what to do next; `watch` is the command that comes back to it."""
@@ -77,7 +82,7 @@ class JsonDisplay:
     follows_effects: bool = False
 
     def show(self, event: Shown, step: Step | None) -> None:
-        """Print the frame."""
+        """Print the frame of an event."""
         print(encode(event), flush=True)
 
     def trouble(self, text: str) -> None:
@@ -87,6 +92,12 @@ class JsonDisplay:
     def recovered(self, text: str) -> None:
         """Likewise."""
         note(text)
+
+    def refused(self, error: ZephyrusError, text: str) -> None:
+        """Print the frame of an error that says so."""
+        code = str(error.details.get("refusal", error.code))
+        data = evolve(error_data(error, "en"), message=text, code=code)
+        print(encode(Error(data=data)), flush=True)
 
     def end(self, watch: str) -> None:
         """Say nothing: the last frame said everything."""
@@ -111,6 +122,10 @@ class LineDisplay:
 
     def recovered(self, text: str) -> None:
         """Likewise."""
+        note(text)
+
+    def refused(self, error: ZephyrusError, text: str) -> None:
+        """Tell whoever looks at stderr."""
         note(text)
 
     def end(self, watch: str) -> None:

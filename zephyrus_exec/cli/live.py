@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from ..errors import ZephyrusError
 from ..protocol.texts import cut
 from .displays import print_end
 from .lines import (
@@ -93,6 +94,7 @@ class LiveDisplay:
         self._words = words
         self._out = out
         self._trouble = ""
+        self._refused = ""
         self._watch: str | None = None
 
     def show(self, event: Shown, step: Step | None) -> None:
@@ -106,6 +108,10 @@ class LiveDisplay:
         """Say so no longer."""
         self._trouble = ""
 
+    def refused(self, error: ZephyrusError, text: str) -> None:
+        """Say that instead of how it stands."""
+        self._refused = text
+
     def end(self, watch: str) -> None:
         """Remember that it ended; the last word is said below the last look."""
         self._watch = watch
@@ -115,7 +121,8 @@ class LiveDisplay:
         room = max(3, self._out.size.height - _ROUND)
         frames = "|/-\\" if self._out.options.ascii_only else _FRAMES
         look = Look(self._words, time.time(), frames)
-        return Group(*look.at(self._timeline, room=room, trouble=self._trouble))
+        seen = look.at(self._timeline, room=room, trouble=self._trouble, refused=self._refused)
+        return Group(*seen)
 
     def say_last(self) -> None:
         """Print the transactions in full, where they stand, and what to do next."""
@@ -137,19 +144,26 @@ class Look:
     frames: str = _FRAMES
     """What turns where something goes on."""
 
-    def at(self, timeline: Timeline, *, room: int, trouble: str = "") -> Iterator[RenderableType]:
+    def at(
+        self, timeline: Timeline, *, room: int, trouble: str = "", refused: str = ""
+    ) -> Iterator[RenderableType]:
         """Yield what is to be seen, from top to bottom.
 
         Args:
             timeline: How the execution stands.
             room: Most steps that fit; the newest are shown.
             trouble: What is wrong with the connection; empty: nothing.
+            refused: Why the server tells no more of it; empty: it does.
         """
-        yield Text(cut(f"{timeline.agent_id}  {timeline.execution_id}"), style="bold")
+        if timeline.agent_id or timeline.execution_id:
+            yield Text(cut(f"{timeline.agent_id}  {timeline.execution_id}"), style="bold")
         if timeline.steps:
             yield self._steps(timeline, room)
         if timeline.completed is not None:
             yield Text(end_of(timeline.completed, self.words))
+            return
+        if refused:
+            yield Text(cut(refused), style="red")
             return
         yield Text(f"{self._turning()} {self._stands(timeline)}")
         if trouble:

@@ -65,6 +65,8 @@ class Words:
     """How it ended, by `Outcome`."""
     dispositions: Mapping[str, str]
     """What the answer to a cancel means, by `disposition`."""
+    request_left: str
+    """A journal holds the request to end an execution."""
 
     ended: str
     """`outcome`, `agent`, `done`"""
@@ -95,6 +97,8 @@ class Words:
     """`watch`, `cancel`"""
     left_unknown: str
     """`command`"""
+    left_v1: str
+    """The server told no id."""
 
     step_columns: tuple[str, str, str, str, str]
     """Number, step, how it stands, transaction, how long it took."""

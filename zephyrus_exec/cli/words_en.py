@@ -55,6 +55,8 @@ ENGLISH: Final = Words(
         "already_terminal": "it had ended already; nothing was changed",
         "not_cancellable": "it cannot be ended now; it goes on",
     },
+    request_left="its journal holds the request to end it: the server that runs it finds it within "
+    "a second, or else the next one that opens the journal",
     ended="{outcome}: agent {agent}, {done}",
     ended_why="{outcome}: agent {agent}, {done}: {error}",
     none_done="nothing was done",
@@ -81,6 +83,8 @@ ENGLISH: Final = Words(
     left="the execution goes on; to come back: {watch}; to end it: {cancel}",
     left_unknown="it is not known whether the execution began; to get it, or the one that did: "
     "{command}",
+    left_v1="the execution goes on, if it began; this server tells no ids: look at executions list "
+    "there before you ask again",
     step_columns=("", "step", "state", "transaction", "took"),
     earlier="… {count} earlier",
     list_columns=("execution", "agent", "status", "outcome", "created (UTC)", "took"),

@@ -55,6 +55,8 @@ SPANISH: Final = Words(
         "already_terminal": "ya había terminado; no se cambió nada",
         "not_cancellable": "ahora no se puede terminar; continúa",
     },
+    request_left="su registro guarda la petición de terminarla: el servidor que la ejecuta la "
+    "encuentra en un segundo, o si no el próximo que abra el registro",
     ended="{outcome}: agente {agent}, {done}",
     ended_why="{outcome}: agente {agent}, {done}: {error}",
     none_done="no se hizo nada",
@@ -80,6 +82,8 @@ SPANISH: Final = Words(
     connected="conectado de nuevo",
     left="la ejecución continúa; para volver a ella: {watch}; para terminarla: {cancel}",
     left_unknown="no se sabe si la ejecución comenzó; para obtenerla, o la que comenzó: {command}",
+    left_v1="la ejecución continúa, si comenzó; este servidor no dice identificadores: mire allí "
+    "executions list antes de volver a pedirla",
     step_columns=("", "paso", "estado", "transacción", "tardó"),
     earlier="… {count} anteriores",
     list_columns=("ejecución", "agente", "situación", "resultado", "creada (UTC)", "tardó"),
