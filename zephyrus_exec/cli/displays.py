@@ -56,7 +56,7 @@ async def open_display(timeline: Timeline, words: Words, *, json: bool) -> Async
     if json:
         yield JsonDisplay()
         return
-    if not _is_live():
+    if not is_live():
         yield LineDisplay(timeline, words)
         return
     try:
@@ -68,7 +68,7 @@ async def open_display(timeline: Timeline, words: Words, *, json: bool) -> Async
         yield live
 
 
-def _is_live() -> bool:
+def is_live() -> bool:
     """Whether somebody looks, at something that can be drawn on."""
     if os.environ.get("NO_COLOR") or os.environ.get("CI") or os.environ.get("TERM") == "dumb":
         return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -58,11 +58,11 @@ def signed(seq: int) -> ExecutionEvent:
     return event(seq, EventKind.EFFECT_SIGNED, cycle=1, step=1, **told)
 
 
-def finished(seq: int, step: int = 1, function: str = "pay", **result: Json) -> ExecutionEvent:
-    """Return that a step ended."""
-    told: dict[str, Json] = {"function_name": function, "parameters": {"to": HASH}, "result": None}
-    data = {"cycle": 1, "step": step, **told, "success": True, **result}
-    return event(seq, EventKind.ACTION_FINISHED, **data)
+def finished(seq: int, **result: Json) -> ExecutionEvent:
+    """Return that the first step ended, or another one that is named."""
+    told: dict[str, Json] = {"cycle": 1, "step": 1, "function_name": "pay"}
+    told |= {"parameters": {"to": HASH}, "result": None, "success": True}
+    return event(seq, EventKind.ACTION_FINISHED, **{**told, **result})
 
 
 def completed(
@@ -72,7 +72,7 @@ def completed(
     results: tuple[JsonObject, ...] = (),
     error: ErrorInfo | None = None,
     text: str | None = None,
-    **effects: int,
+    effects: Mapping[str, int] | None = None,
 ) -> ExecutionCompleted:
     """Return the end of an execution."""
     names = ("mined", "finalized", "reverted", "pending", "displaced", "in_doubt")
@@ -85,7 +85,7 @@ def completed(
         status="completed",
         outcome=outcome,
         error_info=error,
-        effects=EffectCounts(**{**dict.fromkeys(names, 0), **effects}),
+        effects=EffectCounts(**{**dict.fromkeys(names, 0), **(effects or {})}),
     )
     return ExecutionCompleted(ID, seq, AT + seq, data)
 

@@ -12,7 +12,6 @@ from zephyrus_exec.cli.displays import Display, JsonDisplay, LineDisplay, open_d
 from zephyrus_exec.cli.live import LiveDisplay
 from zephyrus_exec.cli.timeline import Shown, Timeline
 from zephyrus_exec.cli.words import words
-from zephyrus_exec.model import Outcome
 
 from .executions import FRAMES, completed, recorded
 
@@ -70,7 +69,7 @@ def test_lines_are_events_then_counts_and_advice_is_beside_them(
 ) -> None:
     timeline = Timeline()
     display = LineDisplay(timeline, words("en"))
-    show(display, timeline, [*recorded("mints")[:8], completed(9, Outcome.SUCCEEDED, pending=1)])
+    show(display, timeline, [*recorded("mints")[:8], completed(9, effects={"pending": 1})])
     display.end("watch it")
     written = capsys.readouterr()
     *lines, counts = written.out.splitlines()

@@ -149,8 +149,8 @@ def test_a_server_cannot_steer_the_terminal_nor_add_a_line(language: Language) -
             event(2, EventKind.PLANNED, actions=[{"function": STEERING}]),
             event(3, EventKind.ACTION_STARTED, function_name=STEERING, parameters={STEERING: "x"}),
             event(4, EventKind.EFFECT_SIGNED, effect_key="k", transaction_hash=STEERING),
-            finished(5, 2, STEERING, result=STEERING, block_number=STEERING),
-            finished(6, 3, STEERING, success=False, error=error),
+            finished(5, step=2, function_name=STEERING, result=STEERING, block_number=STEERING),
+            finished(6, step=3, function_name=STEERING, success=False, error=error),
             event(7, EventKind.PROGRESS, **{STEERING: STEERING}),
             event(8, EventKind.CANCEL_REQUESTED, principal=STEERING, reason=STEERING),
             event(9, STEERING),
@@ -185,8 +185,8 @@ def test_a_code_without_a_text_here_is_told_in_the_servers_words() -> None:
     assert line.endswith(": algo nuevo")
 
 
-def end_data(outcome: Outcome, *results: dict[str, Json], **effects: int) -> CompletedData:
-    return completed(9, outcome, results=results, **effects).data
+def end_data(outcome: Outcome, **effects: int) -> CompletedData:
+    return completed(9, outcome, effects=effects).data
 
 
 def test_effects_are_counted_by_how_they_stood() -> None:
@@ -226,7 +226,7 @@ def test_nobody_is_tempted_to_repeat_what_may_have_been_done(
 def test_what_is_in_doubt_is_named_with_the_commands_that_look_at_it() -> None:
     error: dict[str, Json] = {"code": "in_doubt"}
     doubtful = finished(6, success=False, error=error)
-    end = completed(9, Outcome.IN_DOUBT, in_doubt=1)
+    end = completed(9, Outcome.IN_DOUBT, effects={"in_doubt": 1})
     told = advice(timeline_of([started(4), signed(5), doubtful, end]))
     assert [HASH in line for line in told] == [True, False]
     assert f"effects show {HASH}" in told[0]
@@ -240,5 +240,5 @@ def test_a_step_in_doubt_without_a_transaction_is_no_reason_to_repeat_either() -
 
 
 def test_what_is_pending_is_told_with_the_command_that_waits_for_it() -> None:
-    (told,) = advice(timeline_of([completed(9, pending=1)]))
+    (told,) = advice(timeline_of([completed(9, effects={"pending": 1})]))
     assert told.endswith(": watch 01a2 --until-final")

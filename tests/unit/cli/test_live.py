@@ -11,7 +11,7 @@ from rich.console import Console
 from zephyrus_exec.cli.live import Look, open_live
 from zephyrus_exec.cli.timeline import Shown, Timeline
 from zephyrus_exec.cli.words import words
-from zephyrus_exec.model import EventKind, Outcome
+from zephyrus_exec.model import EventKind, Json, Outcome
 from zephyrus_exec.protocol.wording import Language
 
 from ...terminal import on_screen
@@ -70,7 +70,7 @@ def test_a_clock_behind_the_servers_shows_no_negative_time() -> None:
 
 
 def test_a_transaction_shows_how_it_stands_while_it_is_waited_for() -> None:
-    sent = [started(4), signed(5)]
+    sent: list[Shown] = [started(4), signed(5)]
     assert " sent " in seen(sent)[2]
     bumped = [*sent, effect_event(2, "bumped", transaction_hash="0x" + "cd" * 32)]
     text = " ".join(seen(bumped)[2].split())
@@ -85,7 +85,7 @@ def test_a_transaction_shows_how_it_stands_while_it_is_waited_for() -> None:
     ],
 )
 def test_a_step_that_failed_says_why(code: str, mark: str, said: str) -> None:
-    error = {"code": code, "message": "a new reason", "details": {}}
+    error: dict[str, Json] = {"code": code, "message": "a new reason", "details": {}}
     row = seen([started(4), finished(6, success=False, error=error)])[2]
     assert row.split()[0] == mark
     assert said in row
@@ -108,7 +108,7 @@ def test_trouble_is_the_last_line_until_it_ends() -> None:
 
 
 def test_where_there_is_no_room_the_newest_steps_are_shown() -> None:
-    steps = [finished(n, n, f"step{n}") for n in range(1, 31)]
+    steps = [finished(n, step=n, function_name=f"step{n}") for n in range(1, 31)]
     _, _, earlier, *rows, _ = seen(steps, room=5)
     assert earlier.strip() == "… 25 earlier"
     assert [row.split()[2].partition("(")[0] for row in rows] == [f"step{n}" for n in range(26, 31)]
@@ -116,7 +116,9 @@ def test_where_there_is_no_room_the_newest_steps_are_shown() -> None:
 
 def test_what_a_server_writes_is_no_markup_and_steers_nothing() -> None:
     steering = "[red]a[/red]\x1b[2J\x07b"
-    lines = seen([event(1, EventKind.ACCEPTED, agent_id=steering), finished(2, 1, steering)])
+    lines = seen(
+        [event(1, EventKind.ACCEPTED, agent_id=steering), finished(2, function_name=steering)]
+    )
     assert all(line.isprintable() for line in lines)
     assert "[red]a[/red]" in lines[0]
     assert "[red]a[/red]" in lines[2]
@@ -138,7 +140,8 @@ async def test_the_last_look_stays_and_what_to_do_next_is_below_it(
     timeline = Timeline()
     async with open_live(timeline, words("en")) as display:
         display.trouble("connection lost")
-        for one in [started(4), signed(5), completed(9, Outcome.TIMED_OUT, pending=1)]:
+        events: list[Shown] = [started(4), signed(5)]
+        for one in [*events, completed(9, Outcome.TIMED_OUT, effects={"pending": 1})]:
             display.show(one, timeline.add(one))
         display.recovered("connected again")
         display.end("watch it")

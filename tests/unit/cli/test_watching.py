@@ -10,7 +10,7 @@ from attrs import define, field
 
 from zephyrus_exec.cli.timeline import Shown, Step, Timeline
 from zephyrus_exec.cli.watching import Follower, exit_code
-from zephyrus_exec.errors import ExecutionLost, Overloaded
+from zephyrus_exec.errors import ExecutionLost, Overloaded, ZephyrusError
 from zephyrus_exec.model import Outcome
 from zephyrus_exec.protocol.v2.messages import EffectEvent, ExecutionCompleted, ExecutionEvent
 
@@ -27,7 +27,12 @@ from .executions import (
 
 MINED = effect_event(2, "mined", block_number=3, success=True)
 FINAL = effect_event(3, "finalized", block_number=3, success=True)
-DONE = [started(4), signed(5), finished(6, block_number=3, transaction_hash=HASH), completed(7)]
+DONE: list[Shown] = [
+    started(4),
+    signed(5),
+    finished(6, block_number=3, transaction_hash=HASH),
+    completed(7),
+]
 
 
 @define
@@ -43,6 +48,8 @@ class Shows:
     def trouble(self, text: str) -> None: ...
 
     def recovered(self, text: str) -> None: ...
+
+    def refused(self, error: ZephyrusError, text: str) -> None: ...
 
     def end(self, watch: str) -> None: ...
 
@@ -123,9 +130,10 @@ async def test_an_effect_is_followed_once_however_often_it_is_told() -> None:
     assert effects.asked == [KEY]
 
 
-async def refuses(_: str) -> AsyncIterator[EffectEvent]:
-    raise Overloaded("this connection watches as much as it may")
-    yield  # a generator
+async def refuses(key: str) -> AsyncIterator[EffectEvent]:
+    if key:
+        raise Overloaded("this connection watches as much as it may")
+    yield FINAL
 
 
 async def test_an_effect_that_cannot_be_followed_is_told_and_the_execution_is_shown(

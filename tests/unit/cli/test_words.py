@@ -71,7 +71,7 @@ def templates(value: object, name: str) -> Iterator[tuple[str, str]]:
             yield f"{name}.{place}", each
 
 
-def placeholders(language: str) -> dict[str, list[str | None]]:
+def placeholders(language: str) -> dict[str, list[str]]:
     spoken = words("es" if language == "es" else "en")
     fields = attrs.asdict(spoken, recurse=False).items()
     found = (each for name, value in fields for each in templates(value, name))
