@@ -54,7 +54,7 @@ class Ended:
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return an environment in which nobody has configured anything."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-    return {**clean, "COLUMNS": "200", "PYTHONUTF8": "1", **(extra or {})}
+    return {**clean, "COLUMNS": "200", "PYTHONUTF8": "1", "LC_ALL": "C.UTF-8", **(extra or {})}
 
 
 def command(*arguments: str, hidden: Sequence[str] = ()) -> list[str]:

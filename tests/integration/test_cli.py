@@ -27,8 +27,7 @@ from zephyrus_exec.demo import (
 from zephyrus_exec.protocol.messages import Completed, Started
 from zephyrus_exec.testing.v1 import connect_v1
 
-from .commands import Ended, Serving, command, environment, run, serving
-from .processes import host
+from .commands import Ended, Serving, environment, run, serving
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="stops servers by POSIX signals")
 
@@ -117,9 +116,10 @@ def test_the_version_is_told() -> None:
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        ((), ("serve", "execute", "executions", "agents", "demo")),
+        ((), ("serve", "execute", "watch", "executions", "agents", "demo")),
         (("serve",), ("--host", "--port", "--store", "--rpc", "--demo", "--drain-timeout")),
-        (("execute",), ("AGENT_ID", "--url", "--json")),
+        (("execute",), ("AGENT_ID", "--input", "--idempotency-key", "--url", "--json")),
+        (("watch",), ("EXECUTION_ID", "--from", "--until-final", "--token-file")),
         (("executions", "list"), ("--store", "--limit", "--json")),
         (("agents", "check"), ("--demo", "--config")),
     ],
@@ -290,7 +290,8 @@ async def test_the_core_alone_serves_executes_and_lists(config: Path) -> None:
         listed = await asyncio.to_thread(
             run, "executions", "list", "--json", "--store", store, hidden=bare
         )
-    assert (done.code, json.loads(done.out)["success"], done.err) == (0, True, "")
+    *_, last = map(json.loads, done.out.splitlines())
+    assert (done.code, last["data"]["success"], done.err) == (0, True, "")
     assert (listed.code, json.loads(listed.out)["agent_id"], listed.err) == (0, "idle", "")
 
 
@@ -422,93 +423,72 @@ async def test_the_demos_banner_says_what_there_is(demo: Serving) -> None:
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_an_execution_that_succeeds_is_a_table_and_exit_code_0(demo: Serving) -> None:
+async def test_an_execution_that_succeeds_is_a_line_for_each_event_and_exit_code_0(
+    demo: Serving,
+) -> None:
     ended = await execute(demo, MINTING_AGENT)
-    assert ended.code == 0
-    assert "2 actions" in ended.out
-    assert re.search(r"balanceOf .*\n.* mint ", ended.out)
-    assert re.search(r"^mint: transaction 0x[0-9a-f]{64}$", ended.out, re.MULTILINE)
-    assert ended.err == f"started: {MINTING_AGENT}\n"
+    *lines, counts = ended.out.splitlines()
+    assert (ended.code, ended.err) == (0, "")
+    assert [int(line[:4]) for line in lines] == list(range(1, 10))
+    assert re.search(r"1\.1 balanceOf: \d+ \(block", lines[4])
+    assert re.search(r"1\.2 mint: transaction 0x[0-9a-f]{64}, chain 1337", lines[6])
+    assert lines[-1].endswith(f"succeeded: agent {MINTING_AGENT}, 2 actions done")
+    assert counts == "effects when it ended: 1 in a block"
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_json_is_one_object_and_nothing_else(demo: Serving) -> None:
+async def test_json_is_the_protocols_frames_and_nothing_else(demo: Serving) -> None:
     ended = await execute(demo, MINTING_AGENT, "--json")
-    reply = json.loads(ended.out)
-    assert (ended.code, ended.err, ended.out.count("\n")) == (0, "", 1)
-    assert (reply["success"], reply["agent_id"]) == (True, MINTING_AGENT)
-    assert [item["function_name"] for item in reply["results"]] == ["balanceOf", "mint"]
-    assert reply["execution_count"] == 2
+    *events, last = (json.loads(line) for line in ended.out.splitlines())
+    assert (ended.code, ended.err) == (0, "")
+    assert {event["type"] for event in events} == {"execution_event"}
+    assert [event["seq"] for event in (*events, last)] == list(range(1, 10))
+    assert (last["type"], last["data"]["outcome"]) == ("execution_response", "succeeded")
+    assert [item["function_name"] for item in last["data"]["results"]] == ["balanceOf", "mint"]
 
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_an_execution_without_actions_says_so(demo: Serving) -> None:
     ended = await execute(demo, IDLE_AGENT)
-    assert (ended.code, ended.out) == (0, f"{IDLE_AGENT}: nothing was done\n")
+    assert ended.code == 0
+    assert ended.out.endswith(f"succeeded: agent {IDLE_AGENT}, nothing was done\n")
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_an_execution_that_fails_says_why_and_is_exit_code_1(demo: Serving) -> None:
+    ended = await execute(demo, REVERTING_AGENT)
+    assert (ended.code, ended.err) == (1, "")
+    assert "this function always reverts" in ended.out.splitlines()[-1]
+    as_json = await execute(demo, REVERTING_AGENT, "--json")
+    assert (as_json.code, as_json.err) == (1, "")
+    last = json.loads(as_json.out.splitlines()[-1])
+    assert (last["data"]["success"], last["data"]["outcome"]) == (False, "failed")
 
 
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
-    ("agent_id", "said"),
+    ("agent_id", "said", "code"),
     [
-        (REVERTING_AGENT, "this function always reverts"),
-        (LOST_AGENT, "Contrato no encontrado"),
-        ("nobody", "Agente no encontrado: nobody"),
+        (LOST_AGENT, "Contract not found", "contract_not_found"),
+        ("nobody", "Agent not found: nobody", "agent_not_found"),
     ],
-    ids=["reverts", "no-contract", "no-agent"],
+    ids=["no-contract", "no-agent"],
 )
-async def test_an_execution_that_fails_says_why_and_is_exit_code_1(
-    demo: Serving, agent_id: str, said: str
+async def test_an_execution_that_is_refused_says_why_and_is_exit_code_1(
+    demo: Serving, agent_id: str, said: str, code: str
 ) -> None:
     ended = await execute(demo, agent_id)
     assert (ended.code, ended.out) == (1, "")
-    assert said in ended.err.splitlines()[-1]
+    assert ended.err.startswith(said)
     as_json = await execute(demo, agent_id, "--json")
     assert (as_json.code, as_json.err) == (1, "")
-    reply = json.loads(as_json.out)
-    assert reply["success"] is False
-    assert said in reply["error"]
+    frame = json.loads(as_json.out)
+    assert (frame["type"], frame["data"]["code"]) == ("error", code)
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_an_agent_id_that_is_too_long_is_not_sent(demo: Serving) -> None:
-    ended = await execute(demo, "a" * 257)
-    assert (ended.code, ended.out) == (2, "")
-    assert "$.agent_id" in ended.err.splitlines()[-1]
-
-
-async def test_a_server_that_dies_meanwhile_is_exit_code_2(tmp_path: Path) -> None:
-    async with host(tmp_path / "journal.db") as server:
-        asking = asyncio.create_task(
-            asyncio.to_thread(run, "execute", "steady", "--json", "--url", server.url)
-        )
-        await asyncio.to_thread(_until_listed, tmp_path / "journal.db")
-        server.kill()
-        ended = await asking
-    complaint = refused(ended)
-    assert server.url in complaint
-    assert "before asking again" in complaint
-
-
-async def test_ctrl_c_ends_a_waiting_client_without_a_word(tmp_path: Path) -> None:
-    async with host(tmp_path / "journal.db") as server:
-        asking = await asyncio.create_subprocess_exec(
-            *command("execute", "steady", "--url", server.url),
-            env=environment(),
-            stderr=asyncio.subprocess.PIPE,
-        )
-        assert asking.stderr is not None
-        assert await asking.stderr.readline() == b"started: steady\n"
-        asking.send_signal(signal.SIGINT)
-        _, said = await asking.communicate()
-    assert (asking.returncode, said) == (130, b"")
-
-
-def _until_listed(store: Path) -> None:
-    for _ in range(50):
-        if run("executions", "list", "--json", "--store", str(store)).out:
-            return
-    raise AssertionError("the execution never began")
+async def test_what_the_protocol_cannot_carry_is_wrong_usage(demo: Serving) -> None:
+    assert "agent_id" in refused(await execute(demo, "a" * 257))
 
 
 # --- executions ----------------------------------------------------------------------------------
@@ -551,21 +531,23 @@ def test_executions_are_listed_the_newest_first(journal: Path) -> None:
 def test_the_table_of_executions_names_each(journal: Path) -> None:
     ended = run("executions", "list", "--store", str(journal))
     assert (ended.code, ended.err) == (0, "")
-    assert all(execution["id"] in ended.out for execution in listed(journal))
+    assert all(execution["execution_id"] in ended.out for execution in listed(journal))
     assert "succeeded" in ended.out
 
 
 def test_an_execution_is_shown_with_every_event(journal: Path) -> None:
     newest = listed(journal, "--limit", "1")[0]
-    options = (newest["id"], "--store", str(journal))
+    options = (newest["execution_id"], "--store", str(journal))
     as_json = run("executions", "show", *options, "--json")
     execution, *events = (json.loads(line) for line in as_json.out.splitlines())
-    assert execution == newest
+    assert execution == {**newest, "head_seq": len(events)}
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
-    assert (events[0]["event"], events[-1]["event"]) == ("accepted", "completed")
-    table = run("executions", "show", *options)
-    assert (table.code, table.err) == (0, "")
-    assert f"{newest['id']}: succeeded" in table.out
+    assert (events[0]["event"], events[-1]["data"]["outcome"]) == ("accepted", "succeeded")
+    shown = run("executions", "show", *options)
+    first, *lines = shown.out.splitlines()
+    assert (shown.code, shown.err) == (0, "")
+    assert first == f"{newest['execution_id']}: succeeded"
+    assert [int(line[:4]) for line in lines] == [event["seq"] for event in events]
 
 
 def test_an_unknown_execution_is_one_line(journal: Path) -> None:
@@ -575,7 +557,7 @@ def test_an_unknown_execution_is_one_line(journal: Path) -> None:
 
 def test_looking_at_a_journal_changes_nothing(journal: Path) -> None:
     before = listed(journal, "--limit", "100")
-    run("executions", "show", before[0]["id"], "--store", str(journal))
+    run("executions", "show", before[0]["execution_id"], "--store", str(journal))
     assert listed(journal, "--limit", "100") == before
 
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
-from ..client import connect
+from ..client import Client, RemoteExecution, connect
 from ..config import Settings
 from ..demo import DECIMALS, MINTING_AGENT, SYMBOL, DemoWorld
-from ..protocol.messages import Completed
+from ..model import JsonObject, Outcome
+from ..protocol.v2.messages import CompletedData
 from ..service import serve
 from .composition import make_engine, open_parts, open_store
-from .execute import follow, print_reply
-from .output import note, print_table, progress
+from .displays import is_live, open_display
+from .output import note, print_table, progress, short, shown
+from .timeline import Timeline
+from .watching import EXIT_FAILED, Follower
+from .words import words
 
 
 async def demo_command(_: argparse.Namespace) -> int:
@@ -37,19 +42,53 @@ async def demo_command(_: argparse.Namespace) -> int:
 async def _execute(url: str, world: DemoWorld) -> int:
     before = await world.balance_of(world.holder)
     note(f"a client connects and asks for agent {MINTING_AGENT}")
-    async with connect(url, offer_v2=False) as client:
-        reply = await follow(client.execute(MINTING_AGENT), MINTING_AGENT)
-    print_reply(reply)
+    async with connect(url) as client:
+        outcome = await _show(client, client.execute(MINTING_AGENT))
     after = await world.balance_of(world.holder)
     print_table(
         "",
         ("account", "balance before", "balance after"),
         [(world.holder, _amount(before), _amount(after))],
     )
-    if not isinstance(reply, Completed):
-        return 1
+    if outcome is not Outcome.SUCCEEDED:
+        return EXIT_FAILED
     note("Next: `zephyrus-exec serve --demo`, then `zephyrus-exec execute AGENT_ID` elsewhere.")
     return 0
+
+
+async def _show(client: Client, execution: RemoteExecution) -> Outcome:
+    """Show the execution: on a terminal as it happens, else what was done."""
+    if is_live():
+        timeline, english = Timeline(), words("en")
+        async with open_display(timeline, english, json=False) as display:
+            await Follower(timeline, display, client.watch_effect).follow(execution)
+            display.end(f"zephyrus-exec watch {execution.id} --until-final")
+    else:
+        await execution.started()
+        note(f"started: {MINTING_AGENT}")
+        _print_results((await execution.result()).data)
+    return (await execution.result()).data.outcome
+
+
+def _print_results(data: CompletedData) -> None:
+    rows = map(_row, data.results)
+    columns = ("function", "parameters", "result", "block", "gas")
+    print_table(f"{data.agent_id}: {data.execution_count} actions", columns, rows)
+    for item in data.results:
+        if transaction := item.get("transaction_hash"):
+            print(f"{item.get('function_name')}: transaction {transaction}")
+
+
+def _row(item: JsonObject) -> tuple[str, ...]:
+    parameters, result = item.get("parameters"), item.get("result")
+    named = parameters.items() if isinstance(parameters, Mapping) else ()
+    return (
+        shown(item.get("function_name")),
+        "\n".join(f"{name} = {short(shown(value))}" for name, value in named),
+        "done" if result == item.get("transaction_hash") else shown(result),
+        shown(item.get("block_number")),
+        shown(item.get("gas_used", "")),
+    )
 
 
 def _amount(units: int) -> str:

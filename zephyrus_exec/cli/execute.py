@@ -1,131 +1,149 @@
-"""`execute`: ask a server, show what it says."""
+"""`execute` and `watch`: an execution on a server, from here to its end."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import asyncio
+import json
+import shlex
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeAlias
 
-from ..client import RemoteExecution, connect
-from ..errors import ConfigurationError, OutcomeUnknown, RequestRefused, TransportError
-from ..model import Json, JsonObject
-from ..protocol.messages import Completed, Failed, Rejected, Reply, Started
-from ..protocol.v2.messages import ExecutionCompleted
-from .environment import environment_of
-from .output import note, plain, print_json, print_table, progress, short, shown
+from ..client import Client, RemoteExecution
+from ..config.refusal import refuse
+from ..conversion import as_json
+from ..errors import (
+    AccessError,
+    ConfigurationError,
+    ExecutionLost,
+    InvalidValue,
+    OutcomeUnknown,
+    RequestRefused,
+    ZephyrusError,
+)
+from ..model import Json
+from ..protocol.texts import TEXTS, cut, render_error
+from .connecting import StatusTeller, open_client
+from .displays import open_display
+from .output import note
+from .timeline import Timeline
+from .watching import EXIT_FAILED, EXIT_IN_DOUBT, Follower, exit_code
+from .words import Words, words_of
 
-DEFAULT_URL = "ws://localhost:8765"
+Ask: TypeAlias = Callable[[Client], RemoteExecution]
+
+_NOBODY_KNOWS: Final = (OutcomeUnknown, ExecutionLost)
 
 
 async def execute_command(options: argparse.Namespace) -> int:
-    """Execute an agent on a server; 0: it succeeded, 1: it did not, 2: no such server."""
-    url = options.url or environment_of(options).get("WS_URL") or DEFAULT_URL
-    try:
-        async with connect(url, offer_v2=False) as client:
-            execution = client.execute(options.agent_id)
-            try:
-                last = await (
-                    last_reply(execution) if options.json else follow(execution, options.agent_id)
-                )
-            except OutcomeUnknown as error:
-                raise ConfigurationError(
-                    f"{url}: {error.message}; what was asked for may have been done, or go on "
-                    "without us: look at `executions list` there before asking again"
-                ) from error
-    except TransportError as error:
-        raise ConfigurationError(
-            f"{url}: {error.message}; is the server running? Start one with "
-            "`zephyrus-exec serve --demo`, or name another with --url"
-        ) from error
-    if options.json:
-        print_json(reply_object(last))
-    else:
-        print_reply(last)
-    return 0 if isinstance(last, Completed) else 1
+    """Execute an agent on a server, and show every step."""
+    given = _input(options.input)
+    deadline = None if options.deadline is None else time.time() + options.deadline
+
+    def ask(client: Client) -> RemoteExecution:
+        return client.execute(
+            options.agent_id,
+            input=given,
+            deadline=deadline,
+            idempotency_key=options.idempotency_key,
+        )
+
+    return await _follow(options, ask)
 
 
-async def last_reply(execution: RemoteExecution) -> Reply:
-    """Return how an execution ended."""
-    try:
-        return _reply(await execution.result())
-    except RequestRefused as error:
-        return Rejected(error.message)
+async def watch_command(options: argparse.Namespace) -> int:
+    """Show an execution that somebody asked for, from its first event or from behind another."""
+    return await _follow(options, lambda c: c.watch(options.execution_id, after=options.after))
 
 
-async def follow(execution: RemoteExecution, agent_id: str) -> Reply:
-    """Show on stderr that the execution is under way, and return how it ended."""
-    with progress("waiting for the server …"):
+async def _follow(options: argparse.Namespace, ask: Ask) -> int:
+    words = words_of(options)
+    teller = StatusTeller(words)
+    timeline = Timeline()
+    async with open_client(options, on_status=teller) as client:
+        execution = ask(client)
         try:
-            await execution.started()
-        except RequestRefused as error:
-            return Rejected(error.message)
-    note(f"started: {agent_id}")
-    with progress("running …"):
-        return _reply(await execution.result())
+            async with open_display(timeline, words, json=options.json) as display:
+                teller.display = display
+                follower = Follower(timeline, display, client.watch_effect, options.until_final)
+                return await _until_end(follower, execution, options, words)
+        except (asyncio.CancelledError, AccessError):
+            note(_way_back(options, execution, timeline, words))
+            raise
 
 
-def _reply(last: ExecutionCompleted) -> Reply:
-    if last.data.success:
-        return Completed(last.data.agent_id, last.data.results)
-    return Failed(last.data.agent_id, last.data.error or "")
+async def _until_end(
+    follower: Follower, execution: RemoteExecution, options: argparse.Namespace, words: Words
+) -> int:
+    """Follow an execution, and return the exit code."""
+    try:
+        await follower.follow(execution)
+    except (ConfigurationError, AccessError):
+        raise
+    except ZephyrusError as error:
+        follower.display.refused(error, text_of(error, words))
+        return EXIT_IN_DOUBT if isinstance(error, _NOBODY_KNOWS) else EXIT_FAILED
+    follower.display.end(_watch(options, execution.id, "--until-final"))
+    return exit_code(follower.timeline)
 
 
-def print_reply(reply: Reply) -> None:
-    """Print a last reply for people: results as a table, failures on stderr."""
-    match reply:
-        case Completed(agent_id, results) if results:
-            count = "1 action" if len(results) == 1 else f"{len(results)} actions"
-            print_table(f"{agent_id}: {count}", _COLUMNS, map(_row, results))
-            for item in results:
-                if transaction := item.get("transaction_hash"):
-                    print(plain(f"{item.get('function_name')}: transaction {transaction}"))
-        case Completed(agent_id):
-            print(plain(f"{agent_id}: nothing was done"))
-        case Failed(agent_id, error):
-            note(plain(f"{agent_id} failed: {error}"))
-        case Rejected(message):
-            note(plain(f"the server refused the request: {message}"))
+def text_of(error: ZephyrusError, words: Words) -> str:
+    """Return what an error means, in our language where its code has a text there."""
+    known = error.code in TEXTS[words.language].errors and not isinstance(error, RequestRefused)
+    return render_error(error, words.language) if known else cut(error.message)
 
 
-def reply_object(reply: Reply) -> JsonObject:
-    """Return a last reply as JSON, with the keys of the wire's `data`."""
-    match reply:
-        case Completed(agent_id, results):
-            return {
-                "success": True,
-                "results": list(results),
-                "agent_id": agent_id,
-                "execution_count": len(results),
-            }
-        case Failed(agent_id, error):
-            return {"success": False, "error": error, "agent_id": agent_id}
-        case Rejected(message):
-            return {"success": False, "error": message}
-        case Started(agent_id):
-            return {"agent_id": agent_id}
+# --- leaving and coming back ---------------------------------------------------------------------
 
 
-_COLUMNS = ("function", "parameters", "result", "block", "gas")
+def _way_back(
+    options: argparse.Namespace, execution: RemoteExecution, timeline: Timeline, words: Words
+) -> str:
+    """Return what somebody who leaves should know."""
+    if execution.id:
+        seen = ("--from", str(timeline.head)) if options.json and timeline.head else ()
+        return words.left.format(
+            watch=_watch(options, execution.id, *seen),
+            cancel=_command(options, "executions", "cancel", execution.id),
+        )
+    if execution.id == "" or execution.idempotency_key is None:
+        return words.left_v1
+    key = ("--idempotency-key", execution.idempotency_key)
+    return words.left_unknown.format(command=_command(options, "execute", options.agent_id, *key))
 
 
-def _row(item: JsonObject) -> Sequence[str]:
-    parameters = item.get("parameters")
-    named = parameters.items() if isinstance(parameters, dict) else ()
-    return (
-        shown(item.get("function_name")),
-        "\n".join(f"{name} = {short(shown(value))}" for name, value in named),
-        _result(item),
-        _optional(item.get("block_number")),
-        _optional(item.get("gas_used")),
-    )
+def _watch(options: argparse.Namespace, execution_id: str | None, *more: str) -> str:
+    return _command(options, "watch", execution_id or "", *more)
 
 
-def _result(item: JsonObject) -> str:
-    if not item.get("success"):
-        return f"failed: {shown(item.get('error'))}"
-    if "transaction_hash" in item and item["transaction_hash"] == item.get("result"):
-        return "done"
-    return short(shown(item.get("result")))
+def _command(options: argparse.Namespace, *words: str) -> str:
+    """Return a command line for the same server."""
+    server = () if options.url is None else ("--url", options.url)
+    return shlex.join(("zephyrus-exec", *words, *server))
 
 
-def _optional(value: Json) -> str:
-    return "" if value is None else shown(value)
+# --- arguments -----------------------------------------------------------------------------------
+
+
+def _input(text: str | None) -> Json:
+    """Return the JSON that is given, or that the file named behind an `@` holds; null: none."""
+    if text is None:
+        return None
+    source = "--input"
+    if text.startswith("@"):
+        source, text = f"--input {text}", _read(Path(text[1:]))
+    try:
+        return as_json(json.loads(text))
+    except (ValueError, RecursionError):
+        refuse(source, "is no JSON", "write such as '{\"amount\": 7}', or @FILE")
+    except InvalidValue as error:
+        refuse(source, error.message, "write plain JSON")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        refuse("--input", f"{str(path)!r} cannot be read as UTF-8 text", "name a file of JSON")

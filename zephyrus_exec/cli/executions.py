@@ -1,61 +1,78 @@
-"""`executions`: read a journal."""
+"""`executions`: what was executed, and ending what still is."""
 
 from __future__ import annotations
 
 import argparse
+from typing import Final
 
-from ..conversion import unstructure
-from ..engine.listing import list_executions, load_execution, read_all
-from ..model import Event, Execution, JsonObject
-from .journals import open_journal
-from .output import moment, print_json, print_table, shown
+from ..protocol.v2.codec import encode, written
+from ..protocol.v2.messages import ExecutionView
+from .histories import open_history
+from .lines import line_of
+from .output import moment, print_json, print_table
+from .timeline import Timeline
+from .words import Words, words_of
+
+_REFUSED: Final = "not_cancellable"
 
 
 async def list_command(options: argparse.Namespace) -> int:
     """Print the newest executions."""
-    async with open_journal(options) as store:
-        found = await list_executions(store, limit=options.limit)
-    if options.json:
-        for execution in found:
-            print_json(unstructure(execution))
-    else:
-        print_table(
-            "",
-            ("execution", "agent", "status", "outcome", "created (UTC)", "took"),
-            (_row(execution) for execution in found),
+    words = words_of(options)
+    async with open_history(options) as history:
+        found = await history.list(
+            limit=options.limit, before=options.before, agent_id=options.agent
         )
+    if options.json:
+        for view in found:
+            print_json(written(view))
+    else:
+        print_table("", words.list_columns, (_row(view, words) for view in found))
     return 0
 
 
 async def show_command(options: argparse.Namespace) -> int:
-    """Print one execution: how it stands, and every event."""
-    async with open_journal(options) as store:
-        execution = await load_execution(store, options.execution_id)
-        events = await read_all(store, execution.id)
-    if options.json:
-        print_json(unstructure(execution))
-        for event in events:
-            print_json(_object(event))
-    else:
-        print_table(
-            f"{execution.id}: {execution.outcome or execution.status}",
-            ("seq", "at (UTC)", "event", "data"),
-            ((str(e.seq), moment(e.at), e.kind, shown(e.data)) for e in events),
-        )
+    """Print one execution: how it stands, and every event so far."""
+    words, timeline = words_of(options), Timeline()
+    async with open_history(options, language=words.language) as history:
+        view = await history.get(options.execution_id)
+        if options.json:
+            print_json(written(view))
+        else:
+            print(f"{view.execution_id}: {_stands(view, words)}")
+        async for event in history.events(view):
+            step = timeline.add(event)
+            print(encode(event) if options.json else line_of(event, step, words), flush=True)
     return 0
 
 
-def _row(execution: Execution) -> tuple[str, ...]:
-    ended = execution.ended_at
+async def cancel_command(options: argparse.Namespace) -> int:
+    """Ask an execution to end; 0: it was asked, or had ended; 2: it cannot be."""
+    words = words_of(options)
+    async with open_history(options) as history:
+        disposition = await history.cancel(options.execution_id, options.reason)
+    if options.json:
+        print_json({"execution_id": options.execution_id, "disposition": disposition})
+    else:
+        left = options.url is None and disposition == "requested"
+        told = words.request_left if left else words.dispositions[disposition]
+        print(f"{options.execution_id}: {told}")
+    return 2 if disposition == _REFUSED else 0
+
+
+def _row(view: ExecutionView, words: Words) -> tuple[str, ...]:
+    ended = view.ended_at
     return (
-        execution.id,
-        execution.agent_id,
-        execution.status,
-        execution.outcome or "",
-        moment(execution.created_at),
-        "" if ended is None else f"{ended - execution.created_at:.2f} s",
+        view.execution_id,
+        view.agent_id,
+        words.statuses.get(view.status, view.status),
+        "" if view.outcome is None else words.outcomes[view.outcome],
+        moment(view.created_at),
+        "" if ended is None else f"{ended - view.created_at:.2f} s",
     )
 
 
-def _object(event: Event) -> JsonObject:
-    return {"seq": event.seq, "at": event.at, "event": event.kind, "data": event.data}
+def _stands(view: ExecutionView, words: Words) -> str:
+    if view.outcome is None:
+        return words.statuses.get(view.status, view.status)
+    return words.outcomes[view.outcome]

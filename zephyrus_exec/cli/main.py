@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -12,6 +13,7 @@ from typing import TypeAlias
 
 from .. import __version__
 from ..access import SCOPES
+from ..config import LANGUAGES
 from ..errors import ZephyrusError
 from ..logs import LEVELS
 from . import (
@@ -27,6 +29,7 @@ from . import (
     serving,
     store,
 )
+from .connecting import DEFAULT_URL
 from .logs import logging_restored
 from .output import note
 from .usage import EXIT_USAGE, Parser
@@ -44,8 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Without the program's name; null: the process's own.
 
     Returns:
-        0: it succeeded. 1: the execution failed. 2: usage, configuration or
-        connection, or an operation that was refused.
+        0: it succeeded. 1: the execution did not succeed, or its server refused it. 2: usage,
+        configuration or connection, or an operation that was refused. 3: nobody knows yet what the
+        execution did. 130: Ctrl-C.
     """
     options = build_parser().parse_args(arguments)
     with logging_restored():
@@ -80,6 +84,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_serve(commands)
     _add_execute(commands)
+    _add_watch(commands)
     _add_executions(commands)
     _add_effects(commands)
     _add_lanes(commands)
@@ -167,27 +172,85 @@ def _add_tokens(commands: _Commands) -> None:
 def _add_execute(commands: _Commands) -> None:
     command = commands.add_parser("execute", help="ask a server for an execution and follow it")
     command.add_argument("agent_id", metavar="AGENT_ID")
+    command.add_argument("--input", metavar="JSON", help="for the agent; or @FILE that holds it")
     command.add_argument(
-        "--url",
-        help=f"the server [WS_URL or {execute.DEFAULT_URL}]",
+        "--idempotency-key", metavar="KEY", help="the same key asks for the same execution, once"
     )
-    _add_env_file(command)
-    command.add_argument("--json", action="store_true", help="print the reply as JSON")
+    command.add_argument(
+        "--deadline", type=_seconds, metavar="SECONDS", help="the time it may take"
+    )
+    _add_following(command)
     command.set_defaults(command=execute.execute_command)
 
 
+def _add_watch(commands: _Commands) -> None:
+    command = commands.add_parser("watch", help="follow an execution that somebody asked for")
+    command.add_argument("execution_id", metavar="EXECUTION_ID")
+    command.add_argument(
+        "--from",
+        dest="after",
+        type=_number,
+        default=0,
+        metavar="SEQ",
+        help="only events behind this one [0]",
+    )
+    _add_following(command)
+    command.set_defaults(command=execute.watch_command)
+
+
+def _add_following(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--until-final",
+        action="store_true",
+        help="go on until nothing can change its transactions any more",
+    )
+    command.add_argument("--url", help=f"the server [WS_URL or {DEFAULT_URL}]")
+    _add_token(command)
+    _add_language(command)
+    _add_env_file(command)
+    command.add_argument("--json", action="store_true", help="the protocol's frames, one a line")
+
+
 def _add_executions(commands: _Commands) -> None:
-    group = commands.add_parser("executions", help="look at what was executed")
+    group = commands.add_parser("executions", help="look at what was executed; end what is not")
     actions = group.add_subparsers(metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="the newest executions")
+    listing.add_argument("--agent", metavar="AGENT_ID", help="only of this agent")
     listing.add_argument("--limit", type=_count, default=20, help="at most so many [%(default)s]")
+    listing.add_argument("--before", metavar="EXECUTION_ID", help="only older ones than this")
     listing.set_defaults(command=executions.list_command)
-    show = actions.add_parser("show", help="one execution, every event")
-    show.add_argument("execution_id", metavar="EXECUTION_ID")
+    show = actions.add_parser("show", help="one execution, every event so far")
     show.set_defaults(command=executions.show_command)
-    for command in (listing, show):
-        _add_journal(command)
+    cancel = actions.add_parser("cancel", help="ask one to end; what was signed goes on")
+    cancel.add_argument("--reason", default="", metavar="TEXT", help="why; it is journaled")
+    cancel.set_defaults(command=executions.cancel_command)
+    for command in (show, cancel):
+        command.add_argument("execution_id", metavar="EXECUTION_ID")
+    for command in (listing, show, cancel):
+        place = command.add_mutually_exclusive_group()
+        place.add_argument("--store", help="the SQLite file [zephyrus.db]")
+        place.add_argument("--url", help="a server instead of a file")
+        _add_token(command)
+        _add_language(command)
+        _add_config(command)
         _add_json(command)
+
+
+def _add_token(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help="holds the token for the server [ZEPHYRUS_TOKEN_FILE, or ZEPHYRUS_TOKEN itself]",
+    )
+
+
+def _add_language(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--language",
+        choices=LANGUAGES,
+        help="what is spoken here [ZEPHYRUS_LANGUAGE, or the system's]",
+    )
 
 
 def _add_effects(commands: _Commands) -> None:
@@ -370,6 +433,22 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no count; write 1 or more")
     return int(text)
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no event's number; write 0 or more")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; write seconds, more than 0")
+    return seconds
 
 
 def _nonce(text: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from ..conversion import dumps
@@ -94,28 +94,13 @@ class Cancels:
     # --- asking other processes ------------------------------------------------------------------
 
     async def _ask_elsewhere(self, execution_id: str, principal: Principal, reason: str) -> str:
-        body = dumps({"principal": principal.id, "reason": reason})
-        while True:
-            record = await self._store.get(EXECUTION, execution_id)
-            if record is None:
-                raise ExecutionNotFound(
-                    f"there is no execution {execution_id}", execution_id=execution_id
-                )
-            if execution_of(record).outcome is not None:
-                return "already_terminal"
-            if not await self._reachable(record):
-                return "not_cancellable"
-            if await self._store.get(CANCEL, execution_id) is not None:
-                return "requested"
-            asked = Put(CANCEL, execution_id, 0, body)
-            try:
-                # It stands as it was seen: what has ended meanwhile is not asked to.
-                await self._store.commit(
-                    [asked], expect=[Expect(EXECUTION, execution_id, record.version)]
-                )
-            except StoreConflict:
-                continue
-            return "requested"
+        return await ask_owner(
+            self._store,
+            execution_id,
+            principal=principal,
+            reason=reason,
+            reachable=self._reachable,
+        )
 
     async def _reachable(self, record: Record) -> bool:
         """Whether somebody will find a request: whoever runs it, or whoever takes it up."""
@@ -157,3 +142,53 @@ class Cancels:
         stands = await self._store.get(EXECUTION, done.key)
         if stands is None or stands.group == ENDED:
             await self._store.commit([done])
+
+
+async def _sometime(_: Record) -> bool:
+    return True
+
+
+async def ask_owner(
+    store: ExecutionStore,
+    execution_id: str,
+    *,
+    principal: Principal,
+    reason: str,
+    reachable: Callable[[Record], Awaitable[bool]] = _sometime,
+) -> str:
+    """Leave the request to end an execution in its journal, and return what came of that.
+
+    Args:
+        store: Its journal.
+        execution_id: Which.
+        principal: Who asks.
+        reason: Why.
+        reachable: Whether somebody will find the request; without it: the next who opens the
+            journal, at the latest.
+
+    Returns:
+        `requested`, `already_terminal` or `not_cancellable`, as `ExecutionEngine.cancel` does.
+
+    Raises:
+        ExecutionNotFound: There is none.
+    """
+    body = dumps({"principal": principal.id, "reason": reason})
+    while True:
+        record = await store.get(EXECUTION, execution_id)
+        if record is None:
+            raise ExecutionNotFound(
+                f"there is no execution {execution_id}", execution_id=execution_id
+            )
+        if execution_of(record).outcome is not None:
+            return "already_terminal"
+        if not await reachable(record):
+            return "not_cancellable"
+        if await store.get(CANCEL, execution_id) is not None:
+            return "requested"
+        asked = Put(CANCEL, execution_id, 0, body)
+        try:
+            # It stands as it was seen: what has ended meanwhile is not asked to.
+            await store.commit([asked], expect=[Expect(EXECUTION, execution_id, record.version)])
+        except StoreConflict:
+            continue
+        return "requested"
