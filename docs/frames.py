@@ -19,7 +19,10 @@ from zephyrus_exec.protocol.v2.messages import (
     AuthAck,
     AuthExpiring,
     ClientMessage,
+    Credential,
+    Execute,
     GoAway,
+    Hello,
     Identity,
     Ping,
     Pong,
@@ -70,6 +73,15 @@ def _lines() -> Iterator[tuple[str, str]]:
 def _made() -> dict[str, str]:
     principal = Identity("ana", ("execute", "watch"), _SOON + 3600)
     messages: list[ClientMessage | ServerMessage] = [
+        Hello("r1", (2,), "my-client/1.0", Credential("bearer", "zx_the-one-i-have")),
+        Execute(
+            "r2",
+            "8191feef-546d-46a8-a26f-b92073882f5c",
+            "01982f5c-6a00-7bb3-8c19-2e5f9a0b1c2d",
+            _IDS["epoch"],
+            {"quantity": 5},
+            _SOON,
+        ),
         AuthExpiring(_SOON),
         Auth("r7", "bearer", "zx_a-new-one"),
         AuthAck("r7", principal),
