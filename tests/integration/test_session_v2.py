@@ -415,11 +415,13 @@ async def test_no_more_is_watched_than_may_be() -> None:
     held = Held()
     limits = SessionLimits(max_subscriptions=1)
     async with engine_of({"held": held}) as engine, open_far(engine, limits=limits) as far:
-        await far.ask("execute", agent_id="held")
+        started = await far.ask("execute", agent_id="held")
         await far.next()
         await far.next()
         assert (await far.ask("execute", agent_id="held"))["data"]["code"] == "overloaded"
         assert held.runs == 1
+        again = await far.ask("subscribe", execution_id=started["execution_id"], from_seq=2)
+        assert again["type"] == "subscribed"
 
 
 async def test_what_is_not_there_and_what_is_not_yours_get_the_same_answer() -> None:

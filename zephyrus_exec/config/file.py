@@ -97,7 +97,7 @@ def read_file(file: Path) -> File:
     content = _structured(file.name, data, File)
     for bound, value in asdict(content.limits).items():
         may_be_absent = bound in _MAY_BE_ABSENT
-        if not (0 if may_be_absent else 1) <= value < math.inf:
+        if value is not None and not (0 if may_be_absent else 1) <= value < math.inf:
             remedy = f"write {0 if may_be_absent else 1} or more"
             refuse(f"{file.name}: limits.{bound}", f"{value} is too small", remedy)
     _refuse_repeated(file.name, "agents", [agent.id for agent in content.agents])

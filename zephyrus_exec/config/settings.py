@@ -38,8 +38,9 @@ class Limits:
     """Executions of one principal that run at once; 0: no bound."""
     principal_queued: int = 0
     """Executions of one principal that wait their turn; 0: no bound."""
-    idempotency_key_retention: int = 86_400
-    """Seconds that keys of requests are known, at least; the same for every server of a journal."""
+    idempotency_key_retention: int | None = None
+    """Seconds that keys of requests are known, at least; the same for every server of a journal.
+    Null: a day, or an hour where the journal is in memory."""
     low_balance_factor: int = 10
     """A signer's balance below so many times what its last transaction could cost is told."""
 

@@ -62,6 +62,8 @@ from .watching import Watching
 _log = logging.getLogger(__name__)
 
 _KEPT_IN_MEMORY = 1000
+_KEYS_KEPT = 86_400.0
+_KEYS_KEPT_IN_MEMORY = 3600.0
 
 
 class ExecutionEngine:
@@ -97,7 +99,8 @@ class ExecutionEngine:
             ones are forgotten, unless a transaction of theirs is under way. Null: all where the
             store is durable, otherwise 1,000.
         key_retention: Seconds for which `submit_once` knows its keys, at least; the same for every
-            process on one store.
+            process on one store. Null: a day where the store is durable, otherwise an hour, since
+            a key takes some 400 bytes of memory.
     """
 
     def __init__(
@@ -124,7 +127,7 @@ class ExecutionEngine:
         store_grace: float = 30.0,
         low_balance_factor: float = 10.0,
         keep_ended: int | None = None,
-        key_retention: float = 86_400.0,
+        key_retention: float | None = None,
     ) -> None:
         self.agents = agents
         self.contracts = contracts
@@ -136,6 +139,8 @@ class ExecutionEngine:
             keep_ended = _KEPT_IN_MEMORY
         self.keep_ended = keep_ended
         """How many ended executions are kept; null: all."""
+        if key_retention is None:
+            key_retention = _KEYS_KEPT if store.durable else _KEYS_KEPT_IN_MEMORY
         self.key_retention = key_retention
         """Seconds for which keys are known, at least."""
         self.max_duration = max_duration

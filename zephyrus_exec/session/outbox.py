@@ -91,6 +91,10 @@ class Outbox:
         """How much the peer watches."""
         return len(self._watches)
 
+    def has(self, key: str) -> bool:
+        """Return whether the peer watches that."""
+        return key in self._watches
+
     @property
     def full(self) -> bool:
         """Whether so much waits that the peer cannot be reading."""

@@ -174,7 +174,7 @@ class Requests:
     # --- watching --------------------------------------------------------------------------------
 
     async def _subscribe(self, request: Subscribe) -> None:
-        with self._room():
+        with self._room(_key(request.execution_id, request.effect_key)):
             watch = await self._opened(request)
         watch.greeting = self._connection.answer(
             Subscribed(
@@ -203,13 +203,17 @@ class Requests:
         return watch
 
     @contextmanager
-    def _room(self) -> Iterator[None]:
+    def _room(self, key: str = "") -> Iterator[None]:
         """Hold a place for one more thing that is watched.
+
+        Args:
+            key: What it is, where that is known: what is watched already has its place.
 
         Raises:
             Overloaded: There is none.
         """
-        if self._outbox.watches + self._opening >= self._max_subscriptions:
+        full = self._outbox.watches + self._opening >= self._max_subscriptions
+        if full and not self._outbox.has(key):
             raise Overloaded("this connection watches as much as it may; unsubscribe first")
         self._opening += 1
         try:
