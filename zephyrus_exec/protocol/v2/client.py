@@ -96,7 +96,8 @@ class SpeaksV1:
     """The server does not know `hello`: on this connection v1 is spoken."""
 
 
-Received: TypeAlias = Answer | StreamEvent | AuthExpiring | GoAway | Error | Send | SpeaksV1
+Said: TypeAlias = Answer | StreamEvent | AuthExpiring | GoAway | Error | Send
+Received: TypeAlias = Said | SpeaksV1
 State = Enum("State", ["NEW", "ASKED", "OPEN"])
 
 
