@@ -295,6 +295,16 @@ async def test_an_effect_that_has_ended_before_is_over_at_once() -> None:
         assert await soon(watching) is None
 
 
+async def test_the_last_event_of_an_effect_may_be_of_a_kind_that_is_not_known() -> None:
+    async with connected() as (_, client, near):
+        watching = client.watch_effect("k")
+        first = asyncio.ensure_future(anext(watching))
+        last = EffectEvent("k", 1, 1.0, "odd", {})
+        await near.say(subscribed(await near.hear(Subscribe), 1, terminal=True), last)
+        assert await soon(first) == last
+        assert await soon(anext(watching, None)) is None
+
+
 async def test_an_effect_that_is_not_there_is_told() -> None:
     async with connected() as (_, client, near):
         watching = asyncio.ensure_future(anext(client.watch_effect("k")))

@@ -52,7 +52,7 @@ from .server import Answer, CloseCode
 
 HELLO_TIMEOUT: Final = 10.0
 """Seconds that a server gets to answer `hello` by default."""
-LAST_OF_EFFECT: Final = frozenset({"finalized", "cancelled", "displaced"})
+LAST_OF_EFFECT: Final = frozenset({"finalized", "cancelled", "displaced", "resolved"})
 """Nothing changes an effect after these events of it."""
 _ENDED_KEPT: Final = 1024
 """How many ended streams are remembered, so that what is sent twice is told from what is wrong."""
