@@ -9,7 +9,7 @@ from itertools import count
 
 from ..errors import ZephyrusError
 from ..interfaces.clock import Clock
-from ..protocol.v2.client import Stream, StreamEvent, is_last
+from ..protocol.v2.client import Stream, StreamEvent
 from ..protocol.v2.messages import Subscribe, Subscribed, Unsubscribe, Unsubscribed
 from .asks import Ask, Step
 from .backoff import Backoff
@@ -110,7 +110,7 @@ class Agenda(Cursors):
     def offer(self, stream: Stream, event: StreamEvent) -> None:
         """Hand an event to whoever reads its stream."""
         if stream in self._feeds:
-            self._feeds[stream].offer(event, last=is_last(event))
+            self._feeds[stream].offer(event)
 
     def subscribe(self, feed: Feed, after: int) -> bool:
         """Ask for the events of a feed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from collections.abc import Coroutine
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from ..errors import TransportError
 from ..interfaces.transport import Frame, Transport
@@ -27,47 +27,45 @@ class Connection(Channel):
         self._outbox: list[Frame] = []
         self._due = asyncio.Event()
 
-    async def serve(self) -> None:
+    async def serve(self) -> NoReturn:
         """Send and receive until the connection ends.
 
         Raises:
             TransportError: It has ended.
             RemoteProtocolError: The server breaks the protocol.
         """
-        writing = asyncio.create_task(self._write())
-        ending = [asyncio.create_task(duty) for duty in self._duties()]
+        tasks = [asyncio.create_task(duty) for duty in self._duties()]
         try:
-            await asyncio.wait(ending, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (writing, *ending):
+            for task in tasks:
                 task.cancel()
-            await asyncio.wait((writing, *ending))
-        for task in ending:
-            if not task.cancelled():
-                task.result()
+            await asyncio.wait(tasks)
+        ends = [task.exception() for task in tasks if not task.cancelled()]
+        raise next(end for end in ends if end is not None)
 
-    def _duties(self) -> list[Coroutine[Any, Any, None]]:
-        """Return what goes on until the connection ends; whichever ends first says why."""
-        return [self._read()]
+    def _duties(self) -> list[Coroutine[Any, Any, NoReturn]]:
+        """Return what goes on until something ends the connection, which one of them raises."""
+        return [self._read(), self._write()]
 
     def _send(self, frame: Frame) -> None:
         self._outbox.append(frame)
         self._due.set()
 
-    async def _read(self) -> None:
+    async def _read(self) -> NoReturn:
         while True:
             for frame in await self._transport.receive():
                 self._take(frame)
 
-    async def _write(self) -> None:
+    async def _write(self) -> NoReturn:
         while True:
             await self._due.wait()
             self._due.clear()
             frames, self._outbox = self._outbox, []
             try:
                 await self._transport.send(frames)
-            except TransportError:  # the reader is told the same, behind what came before
-                return
+            except TransportError:  # the reader hears of it, too, behind what came before
+                await asyncio.Event().wait()
 
     @abstractmethod
     def _take(self, frame: Frame) -> None:

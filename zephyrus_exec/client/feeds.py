@@ -15,7 +15,7 @@ from typing import Final
 from weakref import WeakSet
 
 from ..errors import ExecutionLost, ZephyrusError
-from ..protocol.v2.client import Stream, StreamEvent, stream_of
+from ..protocol.v2.client import Stream, StreamEvent, is_last, stream_of
 from ..protocol.v2.messages import ExecutionCompleted, Subscribed
 from .ends import again
 
@@ -187,6 +187,7 @@ class Feed:
         self._cursors = cursors
         self._readers: WeakSet[Reader] = WeakSet()
         self._position: int | None = None
+        self._head: int | None = None
         self._asking = False
 
     def join(self, reader: Reader) -> None:
@@ -205,6 +206,7 @@ class Feed:
         self.known = True
         self._asking = False
         self._position = after
+        self._head = answer.head_seq if answer.terminal else None
         if answer.terminal and answer.head_seq <= after:
             self._position = None
             for reader in list(self._readers):
@@ -224,8 +226,9 @@ class Feed:
         self._position = None
         self.update()
 
-    def offer(self, event: StreamEvent, *, last: bool) -> None:
+    def offer(self, event: StreamEvent) -> None:
         """Hand an event to whoever reads."""
+        last = is_last(event) or event.seq == self._head
         self._position = None if last else event.seq
         for reader in list(self._readers):
             reader.offer(event)

@@ -153,7 +153,6 @@ class Link:
             return self._lost(connection, error)
         finally:
             self._agenda.detach()
-        raise AssertionError("a connection served without an end")
 
     def _lost(self, connection: Connection, error: ZephyrusError) -> ZephyrusError:
         if isinstance(connection, V2Connection):

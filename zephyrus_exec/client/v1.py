@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Final
+from typing import Final, NoReturn
 
 from ..errors import (
     ExecutionError,
@@ -62,9 +62,10 @@ class V1Connection(Connection):
         if problem is not None:
             self._agenda.drop(ask)
             ask.refused(problem)
-        elif isinstance(ask, Start):
-            self._queue.append(ask)
-            self._next()
+            return
+        assert isinstance(ask, Start)  # everything else is a problem
+        self._queue.append(ask)
+        self._next()
 
     def _next(self) -> None:
         if self._current is None and self._queue:
@@ -72,7 +73,7 @@ class V1Connection(Connection):
             self._current.sent = True
             self._send(self._protocol.execute(self._current.request.agent_id))
 
-    async def _read(self) -> None:
+    async def _read(self) -> NoReturn:
         try:
             await super()._read()
         except TransportError as end:

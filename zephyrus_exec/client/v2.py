@@ -6,12 +6,12 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 from ..errors import InvalidValue, MessageTooBig, TransportBroken, ZephyrusError
 from ..interfaces.clock import Clock
 from ..interfaces.transport import Frame, Transport
-from ..protocol.v2.client import Received, Send, SpeaksV1, V2Client, stream_of
+from ..protocol.v2.client import Said, Send, SpeaksV1, V2Client, stream_of
 from ..protocol.v2.messages import (
     Auth,
     AuthAck,
@@ -95,20 +95,20 @@ class V2Connection(Connection):
         self._asked[request.request_id] = ask
         self._send(frame)
 
-    def _duties(self) -> list[Coroutine[Any, Any, None]]:
-        return [self._read(), self._watch(), self._renew()]
+    def _duties(self) -> list[Coroutine[Any, Any, NoReturn]]:
+        return [*super()._duties(), self._watch(), self._renew()]
 
-    async def _read(self) -> None:
+    async def _read(self) -> NoReturn:
         for frame in self._backlog:
             self._take(frame)
         await super()._read()
 
-    async def _watch(self) -> None:
+    async def _watch(self) -> NoReturn:
         while (close := self._protocol.poll(self._clock.now())) is None:
             await self._clock.sleep_until(self._protocol.due)
         raise TransportBroken(f"nothing was heard of the server: {close.reason}")
 
-    async def _renew(self) -> None:
+    async def _renew(self) -> NoReturn:
         while True:
             await self._renewal.wait()
             self._renewal.clear()
@@ -121,11 +121,12 @@ class V2Connection(Connection):
 
     def _take(self, frame: Frame) -> None:
         said = self._protocol.receive(frame, self._clock.now())
+        assert not isinstance(said, SpeaksV1)  # that is said in place of hello_ack only
         if said is not None:
             self._handle(said)
             self._pump()
 
-    def _handle(self, said: Received) -> None:
+    def _handle(self, said: Said) -> None:
         match said:
             case ExecutionEvent() | ExecutionCompleted() | EffectEvent():
                 self._agenda.offer(stream_of(said), said)
@@ -136,16 +137,17 @@ class V2Connection(Connection):
                 self.retry_after = retry_after
             case AuthExpiring():
                 self._renewal.set()
-            case Error(request_id=None):
-                raise refusal(said.data)
-            case Error(request_id=str(request_id)):
-                self._agenda.refuse(self._asked.pop(request_id), refusal(said.data))
-            case SpeaksV1() | Error():
-                raise AssertionError("the protocol says that while it opens only")
+            case Error():
+                self._refused(said)
             case _:
                 ask = self._asked.pop(said.request_id)
                 self._agenda.drop(ask)
                 ask.answered(said)
+
+    def _refused(self, said: Error) -> None:
+        if said.request_id is None:
+            raise refusal(said.data)
+        self._agenda.refuse(self._asked.pop(said.request_id), refusal(said.data))
 
 
 def _renewed(_: AuthAck) -> None:

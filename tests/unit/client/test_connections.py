@@ -45,7 +45,18 @@ from zephyrus_exec.protocol.v2.messages import (
 from zephyrus_exec.testing.clock import settle
 from zephyrus_exec.testing.transports import soon
 
-from .scripted import LIMITS, World, broken, completed, connected, error, event, started, subscribed
+from .scripted import (
+    LIMITS,
+    World,
+    broken,
+    completed,
+    connected,
+    error,
+    event,
+    hello_ack,
+    started,
+    subscribed,
+)
 from .test_executions import seqs
 
 VIEW = ExecutionView("x1", "a", "ana", "running", 1.0, None, None, None)
@@ -135,6 +146,19 @@ async def test_a_patient_client_comes_back_to_a_server_that_is_overloaded() -> N
     assert world.statuses[-1].retry_in == 7.25
     await world.again()
     await soon(task)
+    await world.client.aclose()
+
+
+async def test_messages_of_later_releases_are_ignored_while_it_opens_and_after() -> None:
+    world = World()
+    task = await opening(world)
+    near = await world.server.accept()
+    hello = await near.hear(Hello)
+    news = '{"type":"news","data":1}'
+    await near.say(news)
+    await near.say(news, hello_ack(hello), news, Ping(1.5))
+    await soon(task)
+    assert (await near.hear(Pong)).t == 1.5
     await world.client.aclose()
 
 
@@ -471,6 +495,19 @@ async def test_a_wait_to_ask_again_ends_with_its_connection() -> None:
         assert await near.silent()
         await near.say(completed(2))
         assert await soon(seqs(execution)) == [1, 2]
+
+
+async def test_what_is_asked_while_there_is_no_connection_is_sent_on_the_next_one() -> None:
+    async with connected() as (world, client, near):
+        near.cut()
+        await settle()
+        execution, watched = client.execute("a"), client.watch("x2")
+        near = await world.again()
+        await near.say(started((await near.hear(Execute)).request_id), completed(1))
+        assert await soon(seqs(execution)) == [1]
+        request = await near.hear(Subscribe)
+        await near.say(subscribed(request, 1, terminal=True), completed(1, "x2"))
+        assert await soon(seqs(watched)) == [1]
 
 
 async def test_subscriptions_are_asked_for_on_each_connection() -> None:

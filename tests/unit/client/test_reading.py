@@ -118,6 +118,35 @@ async def test_an_execution_that_nobody_has_any_more_is_not_sent_any_more() -> N
         assert client.version == 2
 
 
+async def test_a_reader_that_is_behind_stays_where_it_is_over_connections() -> None:
+    async with connected(room=2) as (world, client, near):
+        execution = client.execute("a")
+        await begin(near, 1, 2)
+        await near.hear(Unsubscribe)
+        near.cut()
+        near = await world.again()
+        assert await near.silent()
+        assert await take(execution, 1) == [1]
+        go_on = await near.hear(Subscribe)
+        assert go_on.from_seq == 2
+        await near.say(subscribed(go_on, 3, terminal=True), completed(3))
+        assert await soon(seqs(execution)) == [2, 3]
+
+
+async def test_what_was_on_its_way_to_nobody_is_dropped() -> None:
+    async with connected() as (_, client, near):
+        client.watch("x1")
+        subscribe = await near.hear(Subscribe)
+        gc.collect()
+        await near.say(subscribed(subscribe, 2), event(1))
+        stop = await near.hear(Unsubscribe)
+        await near.say(unsubscribed(stop))
+        again = client.watch("x1", after=1)
+        subscribe = await near.hear(Subscribe)
+        await near.say(subscribed(subscribe, 2, terminal=True), completed(2))
+        assert await soon(seqs(again)) == [2]
+
+
 async def test_several_readers_of_one_execution_each_get_everything() -> None:
     async with connected() as (_, client, near):
         first = client.watch("x1", after=3)
@@ -264,6 +293,16 @@ async def test_an_effect_that_has_ended_before_is_over_at_once() -> None:
         watching = asyncio.ensure_future(anext(client.watch_effect("k", after=3), None))
         await near.say(subscribed(await near.hear(Subscribe), 3, terminal=True))
         assert await soon(watching) is None
+
+
+async def test_the_last_event_of_an_effect_may_be_of_a_kind_that_is_not_known() -> None:
+    async with connected() as (_, client, near):
+        watching = client.watch_effect("k")
+        first = asyncio.ensure_future(anext(watching))
+        last = EffectEvent("k", 1, 1.0, "odd", {})
+        await near.say(subscribed(await near.hear(Subscribe), 1, terminal=True), last)
+        assert await soon(first) == last
+        assert await soon(anext(watching, None)) is None
 
 
 async def test_an_effect_that_is_not_there_is_told() -> None:

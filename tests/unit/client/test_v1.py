@@ -146,6 +146,16 @@ async def test_what_was_under_way_is_not_known_and_what_was_not_sent_is_sent(beg
         assert (await soon(second.result())).data.success
 
 
+async def test_a_connection_that_is_lost_while_nothing_runs_is_made_again() -> None:
+    async with of_v1() as (world, client, near):
+        near.cut()
+        near = await world.back()
+        execution = client.execute("a")
+        assert await asked(near) == "a"
+        await near.say(STARTED, done())
+        assert (await soon(execution.result())).data.success
+
+
 FEATURES: dict[str, Callable[[Client], Any]] = {
     "watch": lambda client: client.watch("x"),
     "get_execution": lambda client: client.get_execution("x"),

@@ -52,7 +52,7 @@ from .server import Answer, CloseCode
 
 HELLO_TIMEOUT: Final = 10.0
 """Seconds that a server gets to answer `hello` by default."""
-LAST_OF_EFFECT: Final = frozenset({"finalized", "cancelled", "displaced"})
+LAST_OF_EFFECT: Final = frozenset({"finalized", "cancelled", "displaced", "resolved"})
 """Nothing changes an effect after these events of it."""
 _ENDED_KEPT: Final = 1024
 """How many ended streams are remembered, so that what is sent twice is told from what is wrong."""
@@ -96,7 +96,8 @@ class SpeaksV1:
     """The server does not know `hello`: on this connection v1 is spoken."""
 
 
-Received: TypeAlias = Answer | StreamEvent | AuthExpiring | GoAway | Error | Send | SpeaksV1
+Said: TypeAlias = Answer | StreamEvent | AuthExpiring | GoAway | Error | Send
+Received: TypeAlias = Said | SpeaksV1
 State = Enum("State", ["NEW", "ASKED", "OPEN"])
 
 
