@@ -23,8 +23,8 @@ from tests.docs.commands import FLAGS, commands
 from tests.unit.cli.test_operating import KEY as LANE
 from tests.unit.cli.test_operating import write
 from zephyrus_exec import __version__
-from zephyrus_exec.cli import main
 from zephyrus_exec.access import new_token
+from zephyrus_exec.cli import main
 from zephyrus_exec.demo import IDLE_AGENT, MINTING_AGENT, PATIENT_AGENT, PLAIN_AGENT
 from zephyrus_exec.engine.records import EffectState, LaneStatus
 from zephyrus_exec.errors import TransportError
@@ -441,7 +441,7 @@ def test_the_terminal_speaks_the_language_that_is_asked_for(here: Here) -> None:
     ]
     assert "ejecución" in spoken[0]
     assert "en marcha" in spoken[1]
-    assert "registro" in spoken[2]
+    assert "ya había terminado" in spoken[2]
 
 
 @pytest.mark.slow
