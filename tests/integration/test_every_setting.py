@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from eth_account import Account
@@ -22,8 +23,9 @@ from tests.docs.commands import FLAGS, commands
 from tests.unit.cli.test_operating import KEY as LANE
 from tests.unit.cli.test_operating import write
 from zephyrus_exec import __version__
+from zephyrus_exec.access import new_token
 from zephyrus_exec.cli import main
-from zephyrus_exec.demo import IDLE_AGENT, MINTING_AGENT, PATIENT_AGENT
+from zephyrus_exec.demo import IDLE_AGENT, MINTING_AGENT, PATIENT_AGENT, PLAIN_AGENT
 from zephyrus_exec.engine.records import EffectState, LaneStatus
 from zephyrus_exec.errors import TransportError
 from zephyrus_exec.protocol.messages import Failed
@@ -347,7 +349,99 @@ async def test_execute_asks_the_server_it_is_told(tmp_path: Path) -> None:
             await asyncio.to_thread(run, *words, env={"WS_URL": url}, cwd=empty),
             await asyncio.to_thread(run, *words, cwd=tmp_path),
         ):
-            assert (ended.code, json.loads(ended.out)["success"]) == (1, False)
+            assert (ended.code, json.loads(ended.out)["data"]["code"]) == (1, "agent_not_found")
+
+
+@pytest.mark.slow
+@pytest.mark.shows(
+    "execute --input", "execute --deadline", "execute --until-final", "watch --until-final",
+    "execute --language", "watch --language", "executions list --agent", "executions list --before",
+)  # fmt: skip
+async def test_what_is_executed_and_watched_is_what_was_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "given.json").write_text('{"name": "Ana"}', encoding="utf-8")
+    async with serving("--demo", *LOOPBACK) as server:
+        url = ("--url", server.urls[0])
+
+        async def frames(*words: str) -> list[dict[str, Any]]:
+            ended = await asyncio.to_thread(run, *words, *url, "--json", cwd=tmp_path)
+            return [json.loads(line) for line in ended.out.splitlines()]
+
+        bounded = ("--deadline", "60")
+        first = await frames("execute", PLAIN_AGENT, "--input", "@given.json", *bounded)
+        other = await frames("execute", PLAIN_AGENT, "--input", '{"name": "Luz"}')
+        minted = await frames("execute", MINTING_AGENT, "--until-final")
+        watched = await frames("watch", minted[0]["execution_id"], "--until-final")
+        of_agent = await frames("executions", "list", "--agent", PLAIN_AGENT)
+        spoken = [
+            (await asyncio.to_thread(run, *words, *url, "--language", "es")).out
+            for words in (("execute", IDLE_AGENT), ("watch", minted[0]["execution_id"]))
+        ]
+        older = await frames("executions", "list", "--before", minted[0]["execution_id"])
+    assert all("aceptada: agente" in text for text in spoken)
+    accepted = first[0]
+    assert accepted["data"]["input"] == {"name": "Ana"}
+    assert 50 < accepted["data"]["deadline"] - accepted["at"] < 61
+    assert other[-1]["data"]["results"][0]["result"] == "Hola, Luz"
+    assert [one["event"] for one in minted if one["type"] == "effect_event"][-1] == "finalized"
+    assert sorted(map(str, watched)) == sorted(map(str, minted))
+    both = [one[0]["execution_id"] for one in (other, first)]
+    assert [one["execution_id"] for one in of_agent] == both
+    assert [one["execution_id"] for one in older] == both
+
+
+@pytest.mark.shows("* --token-file", "ZEPHYRUS_TOKEN_FILE")
+@pytest.mark.parametrize("words", those_with("--token-file"))
+def test_a_token_for_the_server_is_read_from_the_file_that_is_named(
+    here: Here, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = ("--url", "ws://127.0.0.1:1")
+    missing = here(*words, *url, "--token-file", "missing.txt")
+    assert (missing.code, "--token-file: 'missing.txt' cannot" in missing.err) == (2, True)
+    Path("empty.txt").touch()
+    monkeypatch.setenv("ZEPHYRUS_TOKEN_FILE", "empty.txt")
+    assert "ZEPHYRUS_TOKEN_FILE: 'empty.txt' is empty" in here(*words, *url).err
+    monkeypatch.setenv("ZEPHYRUS_TOKEN", "beats the other")
+    assert "is the server running?" in here(*words, *url).err
+
+
+@pytest.mark.slow
+@pytest.mark.shows("ZEPHYRUS_TOKEN")
+async def test_a_token_is_who_asks(tmp_path: Path) -> None:
+    ours, other = new_token(), new_token()
+    (tmp_path / "token.txt").write_text(f"{ours}\n", encoding="utf-8")
+    env = {"ZEPHYRUS_OPERATOR_TOKEN": ours}
+    config = tmp_path / "agents.toml"
+    config.write_text('[[agents]]\nid = "idle"\nplanner = { name = "steps" }\n', encoding="utf-8")
+    options = ("--config", str(config), "--store", "memory:")
+    async with serving(*LOOPBACK, *options, env=env, cwd=tmp_path) as server:
+        words = ("execute", "idle", "--url", server.urls[0], "--json")
+        by_file, by_variable, wrong = [
+            await asyncio.to_thread(run, *words, *more, env=known, cwd=tmp_path)
+            for more, known in (
+                (("--token-file", "token.txt"), {"ZEPHYRUS_TOKEN": other}),
+                ((), {"ZEPHYRUS_TOKEN": ours}),
+                ((), {"ZEPHYRUS_TOKEN": other}),
+            )
+        ]
+    for ended in (by_file, by_variable):
+        assert json.loads(ended.out.splitlines()[0])["data"]["principal"] == "operator"
+    assert (wrong.code, wrong.out, "--token-file" in wrong.err) == (2, "", True)
+    assert ours not in by_file.err + wrong.err
+    assert other not in wrong.err
+
+
+@pytest.mark.shows("executions list --language", "executions show --language")
+@pytest.mark.shows("executions cancel --language")
+def test_the_terminal_speaks_the_language_that_is_asked_for(here: Here) -> None:
+    effects = asyncio.run(write(Path("zephyrus.db"), EffectState.FINAL_OK, LaneStatus.OPEN))
+    execution = effects[0].partition(":")[0]
+    spoken = [
+        here("executions", *words, "--language", "es").out
+        for words in (("list",), ("show", execution), ("cancel", execution))
+    ]
+    assert "ejecución" in spoken[0]
+    assert "en marcha" in spoken[1]
+    assert "ya había terminado" in spoken[2]
 
 
 @pytest.mark.slow

@@ -73,7 +73,8 @@ VARIABLES: Final = (
     ),
     Variable(
         "ZEPHYRUS_LANGUAGE",
-        "Language of the texts that clients get: `es` or `en`.",
+        "Language of the texts that clients get, and of `execute`, `watch` and `executions`, which "
+        "else speak the system's: `es` or `en`.",
         "--language",
         "language",
         "es",
@@ -160,11 +161,13 @@ VARIABLES: Final = (
     ),
     Variable(
         "WS_URL",
-        "The server that `execute` asks.",
+        "The server that `execute` and `watch` ask.",
         "`execute --url`",
         "",
         "ws://localhost:8765",
     ),
+    Variable("ZEPHYRUS_TOKEN", "The token that a server is asked with."),
+    Variable("ZEPHYRUS_TOKEN_FILE", "A file that holds it.", "`execute --token-file`"),
 )
 """Every variable this package reads, in the order of the documentation."""
 
