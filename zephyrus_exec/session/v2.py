@@ -25,7 +25,7 @@ from ..errors import (
 )
 from ..interfaces.transport import Frame, Transport
 from ..logs import about
-from ..model import Execution, Principal
+from ..model import Event, Execution, Principal
 from ..protocol.connection import Close
 from ..protocol.messages import MAX_AGENT_ID
 from ..protocol.texts import TEXTS
@@ -400,10 +400,10 @@ class V2Session:
         return Watch(key, self._event_frames.of_execution, self._outbox.turn)
 
     def _effect_watch(self, effect_key: str) -> Watch:
-        def frame_of(_: object, event: Any) -> str:
-            return self._event_frames.of_effect(effect_key, event)
+        def frames_of(_: object, events: Sequence[Event]) -> list[str]:
+            return self._event_frames.of_effect(effect_key, events)
 
-        return Watch(f"effect:{effect_key}", frame_of, self._outbox.turn)
+        return Watch(f"effect:{effect_key}", frames_of, self._outbox.turn)
 
     def _add(self, watch: Watch) -> None:
         if self._over:
