@@ -233,6 +233,25 @@ async def test_an_execution_is_told_from_its_first_event_to_its_last() -> None:
         }
 
 
+async def _flood(context: RunContext) -> Json:
+    for number in range(2000):
+        await context.emit({"number": number})
+        await asyncio.sleep(0)
+    return None
+
+
+async def test_a_flood_is_told_whole_in_few_batches_for_the_execution_goes_first() -> None:
+    async with engine_of({"flood": _flood}) as engine, open_far(engine) as far:
+        await far.send("execute", agent_id="flood")
+        frames: list[str] = []
+        batches = 0
+        while not frames or '"status":"completed"' not in frames[-1]:
+            frames += [str(frame) for frame in await soon(far.transport.receive())]
+            batches += 1
+    assert [json.loads(frame)["seq"] for frame in frames] == [1, *range(1, 2004)]
+    assert batches < 2000 / 5
+
+
 async def test_an_execution_that_did_nothing_says_so() -> None:
     async with engine_of({"noop": noop}) as engine, open_far(engine, language="en") as far:
         started = await far.ask("execute", agent_id="noop")
@@ -625,7 +644,7 @@ class Broken(MemoryStore):
 
 
 async def _long(context: RunContext) -> Json:
-    for number in range(100):  # more than is kept in memory
+    for number in range(300):  # more than is kept in memory
         await context.emit({"number": number})
     return None
 

@@ -18,7 +18,7 @@ from zephyrus_exec.errors import (
     TransportClosedHere,
     TransportRefused,
 )
-from zephyrus_exec.interfaces.transport import Frame
+from zephyrus_exec.interfaces.transport import Frame, SharedText, Transport
 from zephyrus_exec.testing.transports import end_of, read, soon
 from zephyrus_exec.transports.connection import ChannelLimits
 from zephyrus_exec.transports.websocket import WebSocketListener, connect_websocket
@@ -40,6 +40,25 @@ async def test_their_client_is_understood(deflate: bool, compression: str | None
             await client.send(message)
             assert await soon(client.recv()) == message
         await soon(await client.ping())
+
+
+@pytest.mark.parametrize("compression", ["deflate", None])
+async def test_a_message_that_goes_to_many_is_every_peers_and_keeps_its_place(
+    compression: str | None,
+) -> None:
+    shared = SharedText("é" * 200)
+
+    async def tell(transport: Transport) -> None:
+        await transport.send(["before", shared, b"between", shared, "after"])
+        await transport.receive()
+
+    listener = WebSocketListener("127.0.0.1", 0, deflate=True)
+    async with serving(listener, tell):
+        for _ in range(2):
+            async with connect(listener.addresses[0], compression=compression) as client:
+                got = [await soon(client.recv()) for _ in range(5)]
+                assert got == ["before", "é" * 200, b"between", "é" * 200, "after"]
+    assert (shared.encoded is None) == (compression == "deflate")
 
 
 async def test_their_client_may_fragment() -> None:

@@ -8,7 +8,7 @@ from typing import Final
 from ..interfaces.store import NewEvent
 from ..model import Event, EventKind
 
-_MOST_EVENTS: Final = 64
+_MOST_EVENTS: Final = 256
 """Events kept of one journal."""
 _MOST_CHARACTERS: Final = 64 * 1024
 """Characters of their data."""

@@ -32,6 +32,21 @@ def select_subprotocol(offered: Sequence[str]) -> str | None:
     return next((one for one in SUBPROTOCOLS if one in offered), None)
 
 
+class SharedText(str):
+    """A text message that goes to many peers."""
+
+    __slots__ = ("encoded",)
+
+    encoded: bytes | None
+    """What a transport made of it for its network, to be made once; null: nothing yet."""
+
+    def __new__(cls, text: str) -> SharedText:
+        """Return the text, not encoded yet."""
+        shared = super().__new__(cls, text)
+        shared.encoded = None
+        return shared
+
+
 def shown_target(target: str) -> str:
     """Return a request target for logs: its query may hold what is nobody's business."""
     path, question_mark, _ = target.partition("?")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from ..conversion import structure
 from ..engine.cursors import Cursor
 from ..errors import is_retryable
+from ..interfaces.transport import SharedText
 from ..model import ActionResult, Event, EventKind, Json, Outcome
 from ..protocol.messages import result_item
 from ..protocol.texts import TEXTS, render_failure
@@ -16,8 +17,8 @@ from ..protocol.v2.events import encode_effect_event, encode_execution_event
 from ..protocol.v2.messages import CompletedData, EffectCounts, ErrorInfo, ExecutionCompleted
 from ..protocol.wording import Language
 
-_KEPT: Final = 4 << 20
-"""Characters of frames that are kept for the next who watches."""
+_KEPT: Final = 2 << 20
+"""Characters of frames that are kept, with their bytes, for the next who watches."""
 
 
 class EventFrames:
@@ -29,21 +30,27 @@ class EventFrames:
 
     def __init__(self, language: Language) -> None:
         self._language: Language = language
-        self._frames: dict[tuple[str, int], str] = {}
+        self._frames: dict[tuple[str, int], SharedText] = {}
         self._size = 0
 
-    def of_execution(self, cursor: Cursor, event: Event) -> str:
-        """Return the frame of an event of an execution."""
-        key = (event.stream, event.seq)
-        frame = self._frames.get(key)
-        if frame is None:
-            frame = self._encode(cursor, event)
-            self._keep(key, frame)
-        return frame
+    def of_execution(self, cursor: Cursor, events: Sequence[Event]) -> list[str]:
+        """Return the frames of events of an execution."""
+        kept = self._frames
+        return [
+            kept.get((event.stream, event.seq)) or self._make(cursor, event) for event in events
+        ]
 
-    def of_effect(self, effect_key: str, event: Event) -> str:
-        """Return the frame of an event of an effect."""
-        return encode_effect_event(effect_key, event.seq, event.at, event.kind, event.body)
+    def of_effect(self, effect_key: str, events: Sequence[Event]) -> list[str]:
+        """Return the frames of events of an effect."""
+        return [
+            encode_effect_event(effect_key, event.seq, event.at, event.kind, event.body)
+            for event in events
+        ]
+
+    def _make(self, cursor: Cursor, event: Event) -> SharedText:
+        frame = SharedText(self._encode(cursor, event))
+        self._keep((event.stream, event.seq), frame)
+        return frame
 
     def _encode(self, cursor: Cursor, event: Event) -> str:
         if event.kind == EventKind.COMPLETED:
@@ -51,7 +58,7 @@ class EventFrames:
             return encode(ExecutionCompleted(event.stream, event.seq, event.at, data))
         return encode_execution_event(event.stream, event.seq, event.at, event.kind, event.body)
 
-    def _keep(self, key: tuple[str, int], frame: str) -> None:
+    def _keep(self, key: tuple[str, int], frame: SharedText) -> None:
         self._frames[key] = frame
         self._size += len(frame)
         while self._size > _KEPT:

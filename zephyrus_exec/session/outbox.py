@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from ..engine.cursors import Cursor
@@ -14,13 +14,17 @@ from ..interfaces.transport import Transport
 from ..model import Event
 from ..protocol.connection import Close
 
-_EVENTS: Final = 64
+_EVENTS: Final = 128
 """Most events taken from one cursor before it is the next one's turn."""
-_BATCH: Final = 64 * 1024
+_BATCH: Final = 32 * 1024
 """Characters of frames that are enough to go out together."""
 _MOST_ANSWERS: Final = 4096
 _MOST_CHARACTERS: Final = 4 << 20
 """How much may wait here at most, beside the one frame that was too much."""
+_REST: Final = 0.001
+"""Seconds after which a watch that was told all there was looks for more, at least."""
+_LONGEST_REST: Final = 0.016
+"""At most. In between it is such that a flood is told in batches that are worth it."""
 
 
 class Watch:
@@ -28,24 +32,26 @@ class Watch:
 
     Args:
         key: What the peer calls it by; unique on its connection.
-        frame_of: Makes the frame of an event.
+        frames_of: Makes the frames of events.
         wake: Called with it when there may be something to tell.
     """
 
     def __init__(
         self,
         key: str,
-        frame_of: Callable[[Cursor, Event], str],
+        frames_of: Callable[[Cursor, Sequence[Event]], list[str]],
         wake: Callable[[Watch], None],
     ) -> None:
         self.key = key
-        self.frame_of = frame_of
+        self.frames_of = frames_of
         self._wake = wake
         self.greeting = ""
         """The answer to whoever asked for it, which goes before the first event."""
         self.cursor: Cursor
         self.queued = False
         """Whether its turn will come."""
+        self.rest = _REST
+        """Seconds until then, where it was told all there was."""
 
     def ready(self, _: Cursor) -> None:
         """Hear that there may be more."""
@@ -127,9 +133,20 @@ class Outbox:
     def turn(self, watch: Watch) -> None:
         """Let the watch have its turn, unless it will anyway."""
         if not watch.queued and self._watches.get(watch.key) is watch:
-            watch.queued = True
-            self._ready.append(watch)
-            self._wake()
+            self._queue(watch)
+
+    def _queue(self, watch: Watch) -> None:
+        watch.queued = True
+        self._ready.append(watch)
+        self._wake()
+
+    def _let_more_come(self, watch: Watch, told: int) -> None:
+        """Let the watch have its turn a moment later; whoever makes the events goes first."""
+        watch.queued = True
+        # in the loop's time, whatever the clock: how much goes out at once is about its work
+        asyncio.get_running_loop().call_later(watch.rest, self._queue, watch)
+        if told < _EVENTS / 2:
+            watch.rest = min(2 * watch.rest, _LONGEST_REST)
 
     def end(self, close: Close) -> None:
         """Close the channel once the frames that wait are sent; tell nothing more of events."""
@@ -207,9 +224,14 @@ class Outbox:
             return greeting  # it was let go of meanwhile
         if cursor.ended:
             self.drop(watch.key)
-        elif events:
+        elif len(events) == _EVENTS:
+            watch.rest = max(watch.rest / 2, _REST)
             self.turn(watch)
-        return [*greeting, *(watch.frame_of(cursor, event) for event in events)]
+        elif events:
+            self._let_more_come(watch, len(events))
+        else:
+            watch.rest = _REST
+        return greeting + watch.frames_of(cursor, events)
 
     async def _wait(self) -> None:
         if self._frames or self._ready:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeAlias
 
@@ -226,10 +226,10 @@ class Requests:
         return Watch(key, self._frames.of_execution, self._outbox.turn)
 
     def _watch_of_effect(self, effect_key: str) -> Watch:
-        def frame_of(_: Cursor, event: Event) -> str:
-            return self._frames.of_effect(effect_key, event)
+        def frames_of(_: Cursor, events: Sequence[Event]) -> list[str]:
+            return self._frames.of_effect(effect_key, events)
 
-        return Watch(_key(None, effect_key), frame_of, self._outbox.turn)
+        return Watch(_key(None, effect_key), frames_of, self._outbox.turn)
 
     def _unsubscribe(self, request: Unsubscribe) -> None:
         self._outbox.drop(_key(request.execution_id, request.effect_key))

@@ -13,6 +13,8 @@ from ..errors import ConfigurationError
 
 BACKLOG = 512
 """Connections the kernel keeps for us before we accept them."""
+MAX_UNSENT = 32 * 1024
+"""Bytes the kernel keeps that a peer has not made room for, where it can be told."""
 
 _PORT_ATTEMPTS = 20
 """How many ports are tried where any will do but all addresses must agree on it."""
@@ -60,6 +62,7 @@ def bind_address(family: int, host: str, port: int) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, os.name == "posix")
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        _keep_unsent_here(sock)
         sock.bind((host, port))
         sock.listen(BACKLOG)  # here, because some conflicts show only now
         sock.setblocking(False)
@@ -67,6 +70,16 @@ def bind_address(family: int, host: str, port: int) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def _keep_unsent_here(sock: socket.socket) -> None:
+    """Let the kernel take little of what it cannot send; the connections taken inherit that.
+
+    Otherwise it takes megabytes for every peer that has stopped reading, and nobody notices.
+    """
+    option = getattr(socket, "TCP_NOTSENT_LOWAT", None)  # Linux and macOS have it
+    if option is not None:
+        sock.setsockopt(socket.IPPROTO_TCP, option, MAX_UNSENT)
 
 
 async def listen(

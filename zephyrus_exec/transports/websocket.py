@@ -10,6 +10,7 @@ import asyncio
 import codecs
 import logging
 import ssl
+import struct
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -24,7 +25,7 @@ from websockets.extensions.permessage_deflate import (
 from websockets.frames import Frame as WireFrame
 from websockets.frames import Opcode
 from websockets.http11 import Request, Response
-from websockets.protocol import Protocol, State
+from websockets.protocol import Protocol, Side, State
 from websockets.server import ServerProtocol
 from websockets.typing import Origin, Subprotocol
 from websockets.uri import WebSocketURI, parse_uri
@@ -35,7 +36,7 @@ from ..errors import (
     TransportError,
     TransportRefused,
 )
-from ..interfaces.transport import Accept, Frame, Handshake, Listener
+from ..interfaces.transport import Accept, Frame, Handshake, Listener, SharedText
 from .connection import ChannelLimits, Timers, WebSocketConnection, Wire
 from .endpoints import Endpoint, TcpEndpoint, UnixEndpoint, host_and_port
 from .farewell import Farewell
@@ -107,9 +108,33 @@ class _ClientProtocol(_Messages, ClientProtocol):
     pass
 
 
+def _unmasked(frame: Frame) -> bytes:
+    """Return a message as a server sends it, whole and not compressed (RFC 6455 section 5.2)."""
+    first, payload = (0x81, frame.encode()) if isinstance(frame, str) else (0x82, frame)
+    length = len(payload)
+    if length < 126:
+        return bytes((first, length)) + payload
+    if length < 1 << 16:
+        return struct.pack("!BBH", first, 126, length) + payload
+    return struct.pack("!BBQ", first, 127, length) + payload
+
+
+def _plain(frame: Frame) -> bytes:
+    """Return the same, made once of a message that goes to many."""
+    if type(frame) is not SharedText:
+        return _unmasked(frame)
+    if frame.encoded is None:
+        frame.encoded = _unmasked(frame)
+    return frame.encoded
+
+
 class _LibraryWire(Wire):
     def __init__(self, protocol: _Messages) -> None:
         self._protocol = protocol
+        self._queued: list[bytes] = []
+        # A server masks nothing. Where nothing is compressed either, a message is the same for
+        # every peer, and needs none of the library's care, which costs more than all the rest.
+        self._plain = protocol.side is Side.SERVER and not protocol.extensions
 
     def feed(self, data: bytes) -> list[Frame]:
         protocol = self._protocol
@@ -120,6 +145,11 @@ class _LibraryWire(Wire):
 
     def send(self, frames: Sequence[Frame]) -> int:
         # All are encoded before the first is queued: a bad one spoils none.
+        if self._plain:
+            whole = list(map(_plain, frames))
+            self._queued += self._protocol.data_to_send()  # what was said before goes before
+            self._queued += whole
+            return sum(map(len, whole))
         encoded = [(frame, frame.encode() if isinstance(frame, str) else frame) for frame in frames]
         size = 0
         for frame, data in encoded:
@@ -137,7 +167,8 @@ class _LibraryWire(Wire):
         self._protocol.send_close(farewell.code, farewell.reason)
 
     def output(self) -> list[bytes]:
-        return self._protocol.data_to_send()
+        queued, self._queued = self._queued, []
+        return queued + self._protocol.data_to_send()
 
     @property
     def end(self) -> TransportError | None:

@@ -152,11 +152,11 @@ async def test_taking_now_needs_no_await_while_it_is_in_memory(enter: Enter, sce
     assert [event.seq for event in cursor.take_now(1) or ()] == [1]
     assert [event.seq for event in cursor.take_now(9) or ()] == [2]
     assert cursor.take_now(9) == []
-    for _ in range(100):
+    for _ in range(300):
         await scene.tell()
     assert watcher.called == 1
     assert cursor.take_now(9) is None
-    assert await watcher.drain(cursor) == list(range(3, 103))
+    assert await watcher.drain(cursor) == list(range(3, 303))
     assert cursor.take_now(9) == []
 
 

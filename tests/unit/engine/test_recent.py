@@ -38,11 +38,11 @@ def test_what_was_there_before_is_not_known() -> None:
 
 def test_many_events_push_the_oldest_out() -> None:
     recent = Recent("s")
-    for _ in range(10):
+    for _ in range(30):
         recent.add(new(10))
-    assert seqs(recent, 35) is None
-    assert seqs(recent, 36) == list(range(37, 101))
-    assert recent.characters == 2 * 64
+    assert seqs(recent, 43) is None
+    assert seqs(recent, 44) == list(range(45, 301))
+    assert recent.characters == 2 * 256
 
 
 def test_large_events_push_the_oldest_out_and_perhaps_all() -> None:

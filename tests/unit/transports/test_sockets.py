@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import socket
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from zephyrus_exec.errors import ConfigurationError
-from zephyrus_exec.transports.sockets import bind_address, listen
+from zephyrus_exec.transports.sockets import MAX_UNSENT, bind_address, listen
 
 
 @pytest.fixture
@@ -36,6 +37,16 @@ async def test_small_frames_are_not_held_back() -> None:
     (bound,) = await listen("127.0.0.1", 0)
     assert bound.proto == socket.IPPROTO_TCP  # what asyncio asks before it sets TCP_NODELAY
     bound.close()
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_NOTSENT_LOWAT"), reason="this system cannot be told")
+async def test_what_a_peer_makes_no_room_for_is_not_left_to_the_kernel() -> None:
+    (bound,) = await listen("127.0.0.1", 0)
+    with bound, socket.create_connection(bound.getsockname()):
+        taken = (await asyncio.get_running_loop().sock_accept(bound))[0]
+        with taken:
+            unsent = taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
+    assert unsent == MAX_UNSENT
 
 
 async def test_a_taken_port_is_told_with_its_remedy(taken: int) -> None:
