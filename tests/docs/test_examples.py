@@ -270,7 +270,7 @@ def _deploy_token(url: str) -> None:
 
 
 async def test_the_readmes_javascript_gets_the_results(shared_demo: str, tmp_path: Path) -> None:
-    (shown,) = blocks(ROOT / "README.md", "javascript")
+    shown, _ = blocks(ROOT / "README.md", "javascript")
     script = tmp_path / "page.js"
     text = shown.text.replace("ws://localhost:8765", shared_demo)
     script.write_text(text, encoding="utf-8")
@@ -278,6 +278,25 @@ async def test_the_readmes_javascript_gets_the_results(shared_demo: str, tmp_pat
     assert (done.code, done.stderr) == (0, "")
     assert f"Iniciando ejecución del agente {MINTING_AGENT}" in done.stdout
     assert "2 actions:" in done.stdout
+
+
+async def test_the_readmes_client_shows_every_step(shared_demo: str, tmp_path: Path) -> None:
+    _, shown = blocks(ROOT / "README.md", "javascript")
+    done = await _run_module(shown, shared_demo, tmp_path)
+    assert (done.code, done.stderr) == (0, "")
+    *steps, end = done.stdout.splitlines()
+    assert [step.split()[0] for step in steps] == [str(n + 1) for n in range(len(steps))]
+    assert steps[0] == "1 accepted"
+    assert steps[-1].endswith("completed")
+    assert end.endswith("succeeded")
+
+
+async def _run_module(shown: Block, url: str, folder: Path) -> Done:
+    for name in ("zephyrus-exec.js", "package.json"):
+        shutil.copy(ROOT / "zephyrus_exec" / "static" / name, folder)
+    script = folder / "page.js"
+    script.write_text(shown.text.replace("ws://localhost:8765", url), encoding="utf-8")
+    return await run(*node_command(), str(script))
 
 
 @pytest.mark.parametrize(
@@ -291,11 +310,7 @@ async def test_the_readmes_javascript_gets_the_results(shared_demo: str, tmp_pat
 async def test_javascript_of_the_page_prints_what_it_says(
     shown: Block, shared_demo: str, tmp_path: Path
 ) -> None:
-    for name in ("zephyrus-exec.js", "package.json"):
-        shutil.copy(ROOT / "zephyrus_exec" / "static" / name, tmp_path)
-    script = tmp_path / "page.js"
-    script.write_text(shown.text.replace("ws://localhost:8765", shared_demo), encoding="utf-8")
-    done = await run(*node_command(), str(script))
+    done = await _run_module(shown, shared_demo, tmp_path)
     assert (done.code, done.stderr) == (0, "")
     assert done.stdout == output_of(shown)
 
