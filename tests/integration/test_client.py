@@ -119,6 +119,14 @@ async def test_a_slow_reader_gets_everything_from_a_fast_execution() -> None:
         await client.aclose()
 
 
+async def test_the_end_of_a_long_execution_is_waited_for_before_its_events_are_read() -> None:
+    async with serving() as url, connect(url) as client:
+        execution = client.execute("count", input=3000)
+        last = await soon(execution.result())
+        assert last.seq == 3003
+        assert [event.seq async for event in execution] == list(range(1, 3004))
+
+
 async def test_v1_is_spoken_where_v2_is_not_offered() -> None:
     async with serving() as url, connect(url, offer_v2=False) as client:
         assert client.version == 1

@@ -8,7 +8,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from inspect import isawaitable
-from typing import TypeAlias, TypeVar, cast
+from typing import Final, TypeAlias, TypeVar, cast
 
 from .. import __version__
 from ..conversion import as_json
@@ -42,6 +42,8 @@ from .v2 import NewToken
 
 Token: TypeAlias = str | Callable[[], str | Awaitable[str]]
 """A credential, or what gives one each time it is needed."""
+_FAREWELL: Final = 2.0
+"""Seconds a server gets for its part of the farewell: nothing depends on it."""
 _A = TypeVar("_A")
 
 
@@ -297,7 +299,7 @@ async def connect(
             url,
             headers={**(headers or {}), **authorization},
             subprotocols=(V2_SUBPROTOCOL, V1_SUBPROTOCOL) if offer_v2 else (V1_SUBPROTOCOL,),
-            limits=ChannelLimits(max_message_bytes=MAX_REPLY_BYTES),
+            limits=ChannelLimits(max_message_bytes=MAX_REPLY_BYTES, close_timeout=_FAREWELL),
             open_timeout=open_timeout,
             ssl_context=ssl_context,
         )

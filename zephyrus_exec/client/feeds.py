@@ -54,11 +54,14 @@ class Reader:
         return self._complete or self._error is not None
 
     @property
-    def wants(self) -> bool:
-        """Whether events are to be sent now."""
-        if self.done:
-            return False
-        return not self._paused or (self._waiting > 0 and self.last is None)
+    def reads(self) -> bool:
+        """Whether the next event is to be sent."""
+        return not self.done and not self._paused
+
+    @property
+    def awaits_end(self) -> bool:
+        """Whether the last event is to be sent, for which there is room in any case."""
+        return not self.done and self._waiting > 0 and self.last is None
 
     def offer(self, event: StreamEvent) -> None:
         """Take an event in, if it is the next one and there is room."""
@@ -258,13 +261,19 @@ class Feed:
         """Ask for what is wanted and is not sent, or for nothing any more."""
         if self._asking:
             return
-        wanted = [reader.after for reader in self._readers if reader.wants]
-        if wanted:
-            after = min(wanted)
-            if self._position is None or after < self._position:
-                self._asking = self._cursors.subscribe(self, after)
+        reading = [reader.after for reader in self._readers if reader.reads]
+        ending = [reader.after for reader in self._readers if reader.awaits_end]
+        if reading:
+            self._ensure(min(reading))
+        elif ending:
+            self._ensure(min(ending) if self._position is None else self._position)
         elif self._position is not None:
             self._asking = True
             self._cursors.unsubscribe(self)
         elif all(reader.done for reader in self._readers):
             self._cursors.forget(self)
+
+    def _ensure(self, after: int) -> None:
+        """Let every event after that one be sent."""
+        if self._position is None or after < self._position:
+            self._asking = self._cursors.subscribe(self, after)

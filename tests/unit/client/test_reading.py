@@ -91,8 +91,11 @@ async def test_the_end_is_waited_for_without_taking_what_comes_before() -> None:
         ending = asyncio.ensure_future(execution.result())
         go_on = await near.hear(Subscribe)
         assert go_on.from_seq == 2
-        await near.say(subscribed(go_on, 4), event(3), event(4), completed(5))
+        await near.say(subscribed(go_on, 4), event(3), event(4))
+        assert await near.silent()
+        await near.say(completed(5))
         assert (await soon(ending)).seq == 5
+        assert await near.silent()
         assert await take(execution, 2) == [1, 2]
         again = await near.hear(Subscribe)
         assert again.from_seq == 2
