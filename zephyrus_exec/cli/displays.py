@@ -14,7 +14,7 @@ from ..errors import ZephyrusError
 from ..protocol.v2.codec import encode
 from ..protocol.v2.messages import EffectEvent, Error
 from ..protocol.v2.server import error_data
-from .lines import advice_for, counts_of, line_of
+from .lines import advice_for, counts_of, effect_of, ended, line_of
 from .output import note
 from .timeline import Shown, Step, Timeline
 from .words import Words
@@ -129,7 +129,10 @@ class LineDisplay:
         note(text)
 
     def end(self, watch: str) -> None:
-        """Print where the effects stood, and what to do next."""
+        """Print what no event told, where the effects stood, and what to do next."""
+        for step in self.timeline.steps.values() if self.timeline.untold else ():
+            told = () if step.sent is None else (effect_of(step, step.sent, self.words),)
+            print(ended(step, self.words), *told, sep="\n", flush=True)
         print_end(self.timeline, self.words, watch)
 
 

@@ -96,6 +96,11 @@ def _effect_signed(_: ExecutionEvent, step: Step | None, words: Words) -> str:
 
 def _action_finished(_: ExecutionEvent, step: Step | None, words: Words) -> str:
     assert step is not None
+    return ended(step, words)
+
+
+def ended(step: Step, words: Words) -> str:
+    """Return what came of a step that ended."""
     if step.state is State.DONE:
         facts = ", ".join(filter(None, (*facts_of(step, words), took_of(step, step.ended))))
         result = f"{result_of(step, words)} ({facts})" if facts else result_of(step, words)

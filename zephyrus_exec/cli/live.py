@@ -68,6 +68,8 @@ async def open_live(timeline: Timeline, words: Words) -> AsyncIterator[LiveDispl
         finally:
             drawing.cancel()
             await asyncio.wait({drawing})
+            if not drawing.cancelled():
+                drawing.result()
             live.update(display.look(), refresh=True)
     display.say_last()
 
@@ -180,16 +182,17 @@ class Look:
         return f"{stands}, {self.words.cancelling}" if timeline.cancelling else stands
 
     def _steps(self, timeline: Timeline, room: int) -> Table:
+        """Return the newest steps: a line for each while they move, whole at the end."""
         steps = [*timeline.steps.values()]
+        moves = timeline.completed is None
         table = Table(box=None, pad_edge=False)
-        for place, column in enumerate(self.words.step_columns):
-            table.add_column(column, overflow="fold" if place in (1, 2) else "ellipsis")
+        for column in self.words.step_columns:
+            table.add_column(column, overflow="ellipsis" if moves else "fold", no_wrap=moves)
         if len(steps) > room:
             earlier = self.words.earlier.format(count=len(steps) - room)
             table.add_row("", Text(earlier, style="dim"))
         for step in steps[-room:]:
-            goes_on = step.result is None and timeline.completed is None
-            table.add_row(*self._cells(step, goes_on=goes_on))
+            table.add_row(*self._cells(step, goes_on=moves and step.result is None))
         return table
 
     def _cells(self, step: Step, *, goes_on: bool) -> Iterator[Text]:

@@ -135,6 +135,8 @@ class Timeline:
     cancelling: bool = False
     """Whether somebody asked it to end."""
     completed: CompletedData | None = None
+    untold: bool = False
+    """Whether its steps are known from its end only, as where the server speaks v1."""
 
     def add(self, shown: Shown) -> Step | None:
         """Take the next event in, and return the step it tells of, as it stands now."""
@@ -171,6 +173,7 @@ class Timeline:
         """Take the end in; where nothing was told of the steps, it tells of all of them."""
         self.status, self.completed, self.agent_id = "completed", data, data.agent_id
         if not self.steps:
+            self.untold = True
             for number, result in enumerate(data.results, 1):
                 step = _named(Step((0, number), "", {}, 0.0), result)
                 self.steps[step.place] = _ended(step, result, 0.0)

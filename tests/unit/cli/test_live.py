@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import Iterable
+from typing import NoReturn
 
 import pytest
 from rich.console import Console
@@ -131,6 +133,33 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("LINES", "40")
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_step_is_one_line_while_it_moves_and_whole_at_the_end(ended: bool) -> None:
+    long = {"to": "x" * 250}
+    steps = [finished(n, step=n, parameters=long) for n in range(1, 4)]
+    _, _, *rows, _ = seen([*steps, completed(9)] if ended else steps)
+    assert (len(rows) > 3, sum(row.count("x") for row in rows) == 750) == (ended, ended)
+
+
+@pytest.mark.usefixtures("terminal")
+async def test_a_terminal_that_has_gone_ends_the_display(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    looked = asyncio.Event()
+
+    def gone(*_: object) -> NoReturn:
+        looked.set()
+        raise BrokenPipeError
+
+    async def follow() -> None:
+        async with open_live(Timeline(), words("en")) as display:
+            monkeypatch.setattr(display, "look", gone)
+            await looked.wait()
+
+    with pytest.raises(BrokenPipeError):
+        await follow()
 
 
 @pytest.mark.usefixtures("terminal")

@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.engine.conftest import Enter
 from tests.unit.engine.world import Gate, World, die, runner_agent, settle
-from zephyrus_exec.engine.cancels import CANCEL
+from zephyrus_exec.engine.cancels import CANCEL, ask_owner
 from zephyrus_exec.errors import ExecutionNotFound, StoreUnavailable
 from zephyrus_exec.interfaces.runner import RunContext
 from zephyrus_exec.interfaces.store import Delete, Forget
@@ -41,6 +41,18 @@ async def test_a_request_reaches_what_waits_for_its_turn(enter: Enter) -> None:
     assert await other.cancel(waiting) == "requested"
     await world.clock.advance(0.5)
     assert await world.kinds(waiting) == ["accepted", "cancel_requested", "completed"]
+
+
+async def test_a_request_may_be_left_by_who_has_no_engine(enter: Enter) -> None:
+    world = World(runner_agent("forever"))
+    execution_id = await (await enter(world.engine())).submit("forever")
+    asked = [
+        await ask_owner(world.inner, execution_id, principal=OPERATOR, reason="enough")
+        for _ in range(2)
+    ]
+    await world.clock.advance(0.5)
+    assert asked == ["requested", "requested"]
+    assert (await world.ended(execution_id))["error"]["details"] == {"reason": "enough"}
 
 
 async def test_only_who_may_cancel_asks_other_processes(enter: Enter) -> None:
