@@ -82,7 +82,8 @@ class Session:
 
     async def run(self) -> None:
         """Serve the peer until its channel ends. Executions it started go on without it."""
-        about(connection=self._connection_id)
+        known = {} if self._grant is None else {"principal": self._grant.principal.id}
+        about(connection=self._connection_id, **known)
         _log.info("a connection from %s", self._transport.handshake.peer or "this process")
         frames: Sequence[Frame] = ()
         try:

@@ -18,7 +18,6 @@ from ..errors import (
     ZephyrusError,
 )
 from ..interfaces.transport import Frame, Transport
-from ..logs import about
 from ..model import ActionResult, JsonObject, Outcome
 from ..protocol.connection import Close, V1Connection
 from ..protocol.messages import ExecuteRequest, Unknown, result_item
@@ -87,7 +86,6 @@ class V1Session:
         Raises:
             TransportError: The channel has ended.
         """
-        about(principal=self._principal.id)
         try:
             await self._read(frames)
         finally:
