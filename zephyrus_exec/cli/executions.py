@@ -27,7 +27,8 @@ async def list_command(options: argparse.Namespace) -> int:
         for view in found:
             print_json(written(view))
     else:
-        print_table("", words.list_columns, (_row(view, words) for view in found))
+        rows = (_row(view, words) for view in found)
+        print_table("", words.list_columns, rows, gives_way=1)
     return 0
 
 
@@ -61,15 +62,7 @@ async def cancel_command(options: argparse.Namespace) -> int:
 
 
 def _row(view: ExecutionView, words: Words) -> tuple[str, ...]:
-    ended = view.ended_at
-    return (
-        view.execution_id,
-        view.agent_id,
-        words.statuses.get(view.status, view.status),
-        "" if view.outcome is None else words.outcomes[view.outcome],
-        moment(view.created_at),
-        "" if ended is None else f"{ended - view.created_at:.2f} s",
-    )
+    return view.execution_id, view.agent_id, _stands(view, words), moment(view.created_at)
 
 
 def _stands(view: ExecutionView, words: Words) -> str:

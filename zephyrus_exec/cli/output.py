@@ -43,17 +43,41 @@ def console(*, stderr: bool = False) -> Console:
     return OurConsole(stderr=stderr)
 
 
-def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table; cells are shown as they are, without markup."""
+def print_table(
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    gives_way: int | None = None,
+) -> None:
+    """Print a table; cells are shown as they are, without markup.
+
+    Args:
+        title: Above it; may be empty.
+        columns: Their headings.
+        rows: Their cells.
+        gives_way: Place of the one column that is cut where there is no room; null: all but the
+            first are folded.
+    """
     out = console()
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=plain(title) or None, title_justify="left")
-    for place, column in enumerate(columns):
-        table.add_column(column, overflow="fold", no_wrap=place == 0)
-    for row in rows:
-        table.add_row(*(Text(plain(cell)) for cell in row))
+    cells = [[Text(plain(cell)) for cell in row] for row in rows]
+    if gives_way is None:
+        table = Table(title=plain(title) or None, title_justify="left")
+        for place, column in enumerate(columns):
+            table.add_column(column, overflow="fold", no_wrap=place == 0)
+    else:
+        table = Table(title=plain(title) or None, title_justify="left", box=SIMPLE_HEAD)
+        for place, column in enumerate(columns):
+            widest = max([len(column), *(row[place].cell_len for row in cells)])
+            whole = place != gives_way
+            least = widest if whole else None
+            table.add_column(column, overflow="ellipsis", no_wrap=whole, min_width=least)
+    for row in cells:
+        table.add_row(*row)
     out.print(table)
 
 

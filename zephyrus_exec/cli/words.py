@@ -104,7 +104,7 @@ class Words:
     """Number, step, how it stands, transaction, how long it took."""
     earlier: str
     """`count`"""
-    list_columns: tuple[str, str, str, str, str, str]
+    list_columns: tuple[str, str, str, str]
     """Execution, agent, status, outcome, created, took."""
 
 

@@ -87,5 +87,5 @@ ENGLISH: Final = Words(
     "there before you ask again",
     step_columns=("", "step", "state", "transaction", "took"),
     earlier="… {count} earlier",
-    list_columns=("execution", "agent", "status", "outcome", "created (UTC)", "took"),
+    list_columns=("execution", "agent", "status", "created (UTC)"),
 )

@@ -86,5 +86,5 @@ SPANISH: Final = Words(
     "executions list antes de volver a pedirla",
     step_columns=("", "paso", "estado", "transacción", "tardó"),
     earlier="… {count} anteriores",
-    list_columns=("ejecución", "agente", "situación", "resultado", "creada (UTC)", "tardó"),
+    list_columns=("ejecución", "agente", "situación", "creada (UTC)"),
 )
