@@ -84,9 +84,7 @@ async def test_with_a_token_it_is_who_it_says() -> None:
 
 
 async def test_a_server_that_speaks_v1_only_is_spoken_to_in_v1_with_the_token_too() -> None:
-    async with _guarded(
-        _only_v1
-    ) as url:
+    async with _guarded(_only_v1) as url:
         first, last, result = await _told(url, "noop", TOKEN)
     assert (first["event"], first["seq"]) == ("started", None)
     assert first["data"] == {"message": "Iniciando ejecución del agente noop"}
