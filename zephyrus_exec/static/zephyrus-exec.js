@@ -526,20 +526,19 @@ class Connection {
 
   /** Ends the connection on our side, and what was about it alone. */
   #leave(code, reason) {
-    const link = this.#link;
+    this.#link?.end(code, reason);
     this.#attempt = this.#link = null;
     this.#open = false;
     this.#timers.clearTimeout(this.#timer);
-    link?.end(code, reason);
-    for (const request of [...this.#unanswered.values()]) this.#afterLoss(request, link);
+    for (const request of [...this.#unanswered.values()]) this.#afterLoss(request);
     this.#listeners.onlost();
   }
 
-  #afterLoss(request, link) {
-    const { message, link: sentOn } = request;
-    if (OF_ONE_CONNECTION.has(message.type)) this.#unanswered.delete(message.request_id);
-    else if (sentOn && sentOn === link && this.version === 1) this.#reject(request, outcomeUnknown());
+  #afterLoss(request) {
+    const { message, link } = request;
     request.link = null;
+    if (OF_ONE_CONNECTION.has(message.type)) this.#unanswered.delete(message.request_id);
+    else if (link && this.version === 1) this.#reject(request, outcomeUnknown());
   }
 
   // --- requests ----------------------------------------------------------------------------------
@@ -871,8 +870,9 @@ function nameOf(topic) {
 
 /** Returns the same with names as JavaScript has them; what the values hold is left as it is. */
 function camel(object) {
-  const named = ([name, value]) => [name.replace(/_(.)/g, (_, letter) => letter.toUpperCase()), value];
-  return Object.fromEntries(Object.entries(object).map(named));
+  const renamed = (name) => name.replace(/_(.)/g, (_, letter) => letter.toUpperCase());
+  const entries = Object.entries(object).map(([name, value]) => [renamed(name), value]);
+  return Object.fromEntries(entries);
 }
 
 function urlOf(text) {

@@ -38,11 +38,15 @@ export function follow(execution, tell) {
 function changesBy({ event, data, ...end }, rows) {
   switch (event) {
     case 'action_started': return { rows: [...rows, { ...data, underWay: true }] };
-    case 'action_finished': return { rows: [...rows.slice(0, -1), { ...rows.at(-1), ...data, underWay: false }] };
-    case 'effect_signed': return { rows: [...rows.slice(0, -1), { ...rows.at(-1), ...data }] };
+    case 'effect_signed': return { rows: withLast(rows, data) };
+    case 'action_finished': return { rows: withLast(rows, { ...data, underWay: false }) };
     case 'completed': return changesByEnd(end);
     default: return {};
   }
+}
+
+function withLast(rows, changes) {
+  return [...rows.slice(0, -1), { ...rows.at(-1), ...changes }];
 }
 
 function changesByEnd({ success, results, message, error }) {

@@ -172,7 +172,10 @@ export async function journaling(test, { events = 6, cuts = [] } = {}) {
     for (;;) serve(await server.peer()).catch((error) => { if (!(error instanceof Cut)) throw error; });
   };
   run();
-  return { ...server, url: server.url, executions: () => byKey.size };
+  return {
+    url: server.url, stop: server.stop,
+    connections: () => server.connections, executions: () => byKey.size,
+  };
 }
 
 class Cut extends Error {}

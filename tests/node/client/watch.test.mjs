@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { all, connect, state } from './clients.mjs';
-import { completed, event, scripted } from './servers.mjs';
+import { completed, event, journaling, scripted } from './servers.mjs';
 
 const seqs = (events) => events.map(({ seq }) => seq);
 
@@ -177,19 +177,13 @@ test('a reader that does not read is unsubscribed, and goes on where it was', as
 });
 
 test('the result does not wait for a reader that does not read', async (t) => {
-  const { client, peer } = await opened(t, { capacity: 2 });
+  const server = await journaling(t, { events: 40 });
+  const client = connect(t, server.url, { capacity: 4 });
   const execution = client.execute('agent');
   const events = execution[Symbol.asyncIterator]();
-  const result = execution.result();
-  await peer.accept('x');
-  for (const seq of [1, 2, 3, 4]) peer.send(event('x', seq));
-  peer.send(completed('x', 5));
-  assert.equal((await result).seq, 5);
-  const reading = all(events);
-  assert.equal((await peer.subscribed({ head: 5, terminal: true })).from_seq, 2);
-  for (const seq of [3, 4]) peer.send(event('x', seq));
-  peer.send(completed('x', 5));
-  assert.deepEqual(seqs(await reading), [1, 2, 3, 4, 5]);
+  assert.equal((await execution.result()).seq, 40);
+  assert.deepEqual(seqs(await all(events)), Array.from({ length: 40 }, (_, index) => index + 1));
+  assert.equal(server.connections(), 1);
 });
 
 test('an effect is watched until nothing can change it', async (t) => {
