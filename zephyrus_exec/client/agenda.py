@@ -145,8 +145,9 @@ class Agenda(Cursors):
         self.add(Step(request, on_answer, on_answer))
 
     def forget(self, feed: Feed) -> None:
-        """Let go of a feed that nobody reads."""
-        self._feeds.pop(feed.stream, None)
+        """Let go of a feed that nobody reads; another one of its stream stays."""
+        if self._feeds.get(feed.stream) is feed:
+            del self._feeds[feed.stream]
 
     # --- connections -----------------------------------------------------------------------------
 

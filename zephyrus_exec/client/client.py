@@ -1,22 +1,18 @@
-"""`connect`, and what can be asked of a server."""
+"""What can be asked of a server."""
 
 from __future__ import annotations
 
 import asyncio
 import random as _random
-import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
 from inspect import isawaitable
-from typing import Final, TypeAlias, TypeVar, cast
+from typing import TypeAlias, TypeVar, cast
 
 from .. import __version__
 from ..conversion import as_json
 from ..engine.clock import SystemClock, new_id
 from ..interfaces.clock import Clock
-from ..interfaces.transport import V1_SUBPROTOCOL, V2_SUBPROTOCOL, Transport
 from ..model import Json
-from ..protocol.connection import MAX_REPLY_BYTES
 from ..protocol.v2.client import Request, Stream
 from ..protocol.v2.messages import (
     Cancel,
@@ -42,8 +38,6 @@ from .v2 import NewToken
 
 Token: TypeAlias = str | Callable[[], str | Awaitable[str]]
 """A credential, or what gives one each time it is needed."""
-_FAREWELL: Final = 2.0
-"""Seconds a server gets for its part of the farewell: nothing depends on it."""
 _A = TypeVar("_A")
 
 
@@ -253,65 +247,6 @@ class Client:
     def _check_v2(self, feature: str) -> None:
         if self.version == 1:
             raise not_supported(feature)
-
-
-@asynccontextmanager
-async def connect(
-    url: str,
-    *,
-    token: Token | None = None,
-    on_status: OnStatus | None = None,
-    clock: Clock | None = None,
-    random: Callable[[], float] | None = None,
-    offer_v2: bool = True,
-    patient: bool = False,
-    headers: Mapping[str, str] | None = None,
-    ssl_context: ssl.SSLContext | None = None,
-    open_timeout: float = 10.0,
-) -> AsyncIterator[Client]:
-    """Connect to a server; the connection is made again when it ends, and closed on leaving.
-
-    Args:
-        url: `ws://HOST:PORT` or `wss://…`.
-        token: The credential, or what gives one for each connection; null: none. Goes out as
-            `Authorization: Bearer`.
-        on_status: Hears how the connection stands; must not raise.
-        clock: Time; null: the machine's.
-        random: Returns a number in [0, 1), for the waits between attempts.
-        offer_v2: Whether v2 may be spoken.
-        patient: Whether to try again where there is no server yet; else that is an error.
-        headers: Further request headers.
-        ssl_context: For `wss://`; null: the system's certificates.
-        open_timeout: Seconds for name look-up, connecting and handshake together.
-
-    Raises:
-        ConfigurationError: The URL is none.
-        TransportError: There is no server, or it does not take us.
-        Unauthenticated: It wants a credential, or another one.
-        Forbidden: It does not take us, whoever we are.
-    """
-    from ..transports.connection import ChannelLimits
-    from ..transports.websocket import connect_websocket
-
-    async def dial(credential: str | None) -> Transport:
-        authorization = {} if credential is None else {"Authorization": f"Bearer {credential}"}
-        return await connect_websocket(
-            url,
-            headers={**(headers or {}), **authorization},
-            subprotocols=(V2_SUBPROTOCOL, V1_SUBPROTOCOL) if offer_v2 else (V1_SUBPROTOCOL,),
-            limits=ChannelLimits(max_message_bytes=MAX_REPLY_BYTES, close_timeout=_FAREWELL),
-            open_timeout=open_timeout,
-            ssl_context=ssl_context,
-        )
-
-    client = Client(
-        dial, token=token, on_status=on_status, clock=clock, random=random, offer_v2=offer_v2
-    )
-    await client.open(patient=patient)
-    try:
-        yield client
-    finally:
-        await client.aclose()
 
 
 def _source(token: Token | None) -> NewToken:

@@ -65,6 +65,8 @@ class Reader:
 
     def offer(self, event: StreamEvent) -> None:
         """Take an event in, if it is the next one and there is room."""
+        if self.done:
+            return
         if isinstance(event, ExecutionCompleted):
             self.last = event
             self._changed.set()
@@ -212,7 +214,7 @@ class Feed:
         self._head = answer.head_seq if answer.terminal else None
         if answer.terminal and answer.head_seq <= after:
             self._position = None
-            for reader in list(self._readers):
+            for reader in [each for each in self._readers if not each.done]:
                 self._finish(reader, answer.head_seq)
         self.update()
 

@@ -171,6 +171,38 @@ async def test_several_readers_of_one_execution_each_get_everything() -> None:
         assert await near.silent()
 
 
+async def test_who_has_read_everything_does_not_end_what_others_watch_later() -> None:
+    async with connected() as (_, client, near):
+        first = client.watch("x1")
+        request = await near.hear(Subscribe)
+        await near.say(subscribed(request, 2, terminal=True), event(1), completed(2))
+        await settle()
+        second = client.watch("x1")
+        assert await soon(seqs(first)) == [1, 2]
+        await first.result()
+        request = await near.hear(Subscribe)
+        await near.say(subscribed(request, 2, terminal=True), event(1), completed(2))
+        assert await soon(seqs(second)) == [1, 2]
+
+
+async def test_an_end_that_another_reader_is_told_again_is_not_told_twice() -> None:
+    async with connected() as (_, client, near):
+        first, second = client.watch("x1"), client.watch("x1", after=1)
+        request = await near.hear(Subscribe)
+        await near.say(subscribed(request, 1), event(1))
+        await settle()
+        third = client.watch("x1", after=2)
+        await near.say(completed(2))
+        request = await near.hear(Subscribe)
+        assert request.from_seq == 2
+        await near.say(subscribed(request, 2, terminal=True))
+        request = await near.hear(Subscribe)
+        assert request.from_seq == 1
+        await near.say(subscribed(request, 2, terminal=True), completed(2))
+        await settle()
+        assert [await soon(seqs(one)) for one in (first, second, third)] == [[1, 2], [2], [2]]
+
+
 async def test_a_known_end_is_told_again() -> None:
     async with connected() as (_, client, near):
         execution = client.watch("x1", after=3)
