@@ -31,6 +31,8 @@ ECHO: Final = "bare websockets, echo"
 _FIRST: Final = 2
 _LAST: Final = 1
 """So many of each one's events do not count: others begin or end meanwhile."""
+_OTHERS: Final = 4
+"""Messages besides: the answer, accepted, started, completed."""
 
 
 @frozen
@@ -51,7 +53,10 @@ LOADS: Final = (Load(1, 100.0), Load(100, 5.0), Load(1000, 1.0))
 class _Follower(asyncio.Protocol):
     """Notes when each message came."""
 
+    wanted: int
+    """How many messages are to come."""
     came: list[tuple[float, bytes]] = field(factory=list)
+    done: asyncio.Event = field(factory=asyncio.Event)
     _rest: bytes = b""
     _socket: asyncio.Transport = field(init=False)
 
@@ -63,6 +68,8 @@ class _Follower(asyncio.Protocol):
         now = time.perf_counter()
         messages, self._rest = split(self._rest + data)
         self.came += [(now, message) for message in messages]
+        if len(self.came) >= self.wanted:
+            self.done.set()
 
     def write(self, data: bytes) -> None:
         self._socket.write(data)
@@ -74,15 +81,19 @@ class _Follower(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def _followers(port: int, number: int, *, v2: bool) -> AsyncIterator[list[_Follower]]:
+async def _followers(
+    port: int, load: Load, wanted: int, *, v2: bool
+) -> AsyncIterator[list[_Follower]]:
     loop = asyncio.get_running_loop()
     followers: list[_Follower] = []
-    for _ in range(number):
+    for _ in range(load.executions):
         connection = connect(port)
         if v2:
             hello(connection)
         connection.setblocking(False)
-        followers.append((await loop.create_connection(_Follower, sock=connection))[1])
+        followers.append(
+            (await loop.create_connection(lambda: _Follower(wanted), sock=connection))[1]
+        )
     try:
         yield followers
     finally:
@@ -113,12 +124,11 @@ async def measure_events(store: str, load: Load, seconds: float) -> list[float]:
     async def ask(number: int, follower: _Follower) -> None:
         await _staggered(load, number)
         follower.write(request)
-        while not follower.came or b'"status":"completed"' not in follower.came[-1][1]:
-            await asyncio.sleep(0.1)
+        await follower.done.wait()
 
     async with (
         emitting_server(store) as server,
-        _followers(server.port, load.executions, v2=True) as followers,
+        _followers(server.port, load, events + _OTHERS, v2=True) as followers,
     ):
         await asyncio.gather(*(ask(*each) for each in enumerate(followers)))
         journaled = {id: each.times for id, each in (await server.emitted()).items()}
@@ -162,14 +172,13 @@ async def measure_echo(load: Load, seconds: float) -> list[float]:
             await asyncio.sleep(began + each / load.rate - time.perf_counter())
             sent.append(time.perf_counter())
             follower.write(request)
-        while len(follower.came) < messages:
-            await asyncio.sleep(0.1)
+        await follower.done.wait()
         found = [came - at for (came, _), at in zip(follower.came, sent, strict=True)]
         ways.extend(found[_FIRST:-_LAST])
 
     async with (
         running(Peer(ECHO, _echoing)) as port,
-        _followers(port, load.executions, v2=False) as followers,
+        _followers(port, load, messages, v2=False) as followers,
     ):
         await asyncio.gather(*(ask(*each) for each in enumerate(followers)))
     return sorted(ways)

@@ -107,14 +107,19 @@ class Reader(asyncio.Protocol):
 
     last: bytes = b'"status":"completed"'
     """What only that frame holds."""
+    end: bytes = b"}}}"
+    """What it ends with."""
     data: bytearray = field(factory=bytearray)
+    told: bool = False
+    """Whether that frame has begun to come."""
     done: asyncio.Event = field(factory=asyncio.Event)
 
     def data_received(self, data: bytes) -> None:
         """Keep it."""
         overlap = max(0, len(self.data) - len(self.last))
         self.data += data
-        if self.data.find(self.last, overlap) >= 0:
+        self.told = self.told or self.data.find(self.last, overlap) >= 0
+        if self.told and self.data.endswith(self.end):
             self.done.set()
 
     def messages(self) -> list[dict[str, Any]]:

@@ -146,7 +146,7 @@ class Outbox:
         # in the loop's time, whatever the clock: how much goes out at once is about its work
         asyncio.get_running_loop().call_later(watch.rest, self._queue, watch)
         if told < _EVENTS / 2:
-            watch.rest = min(2 * watch.rest, _LONGEST_REST)
+            watch.rest = min(4 * watch.rest, _LONGEST_REST)
 
     def end(self, close: Close) -> None:
         """Close the channel once the frames that wait are sent; tell nothing more of events."""

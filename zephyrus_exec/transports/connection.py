@@ -76,7 +76,7 @@ class ChannelLimits:
     """Unread frames at which the socket is no longer read."""
     max_queued_bytes: int = 4 * 1024 * 1024
     """Unread bytes at which the socket is no longer read."""
-    max_unsent_bytes: int = 64 * 1024
+    max_unsent_bytes: int = 32 * 1024
     """Bytes the kernel has not taken yet at which senders wait."""
     ping_interval: float | None = 20.0
     """Seconds of silence after which the peer is pinged; null: never."""
