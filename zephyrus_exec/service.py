@@ -68,7 +68,7 @@ class Service:
         self._authenticator = authenticator
         self.setup = SessionSetup(
             engine,
-            self._identify,
+            None if authenticator is None else self._identify,
             language,
             limits or SessionLimits(),
             f"zephyrus_exec/{__version__}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -39,7 +40,7 @@ from zephyrus_exec.errors import (
     TransportError,
     Unauthenticated,
 )
-from zephyrus_exec.interfaces.transport import V2_SUBPROTOCOL, Handshake
+from zephyrus_exec.interfaces.transport import BEARER_SUBPROTOCOL, V2_SUBPROTOCOL, Handshake
 from zephyrus_exec.model import Event, JsonObject
 from zephyrus_exec.protocol.v2.messages import HEARTBEAT
 from zephyrus_exec.session import OnUnknown, SessionLimits
@@ -897,3 +898,25 @@ async def test_a_credential_that_is_revoked_closes(known: Known, *, asks: bool) 
         else:
             await known.clock.advance(HEARTBEAT.ping_after)
         assert await far.end() == (4401, "the credential is no longer valid")
+
+
+async def test_who_a_host_has_vouched_for_stays_that_whatever_hello_shows_nobody_to_check() -> None:
+    reader = Principal("reader", frozenset({"watch"}))
+    async with engine_of({"noop": noop}) as engine:
+        async with far_of(Service(engine), principal=reader) as far:
+            ack = await far.hello(auth=bearer("whatever"))
+            assert ack["principal"] == {"id": "reader", "scopes": ["watch"], "expires_at": None}
+            renewed = await far.ask("auth", **bearer("whatever"))
+            assert (renewed["type"], renewed["principal"]["id"]) == ("auth_ack", "reader")
+            refused = await far.ask("execute", agent_id="noop")
+            assert refused["data"]["code"] == "agent_not_found"
+
+
+async def test_a_credential_that_came_as_a_subprotocol_can_be_renewed(known: Known) -> None:
+    shown = base64.urlsafe_b64encode(known.first.encode()).decode().rstrip("=")
+    offers = {"sec-websocket-protocol": f"{V2_SUBPROTOCOL}, {BEARER_SUBPROTOCOL}{shown}"}
+    async with known.far(**offers) as far:
+        assert (await far.hello())["principal"]["expires_at"] == known.ends_at
+        ack = await far.ask("auth", **bearer(known.second))
+        assert (ack["type"], ack["principal"]["expires_at"]) == ("auth_ack", None)
+        assert (await far.ask("list_executions"))["type"] == "executions"
