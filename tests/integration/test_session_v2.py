@@ -920,3 +920,58 @@ async def test_a_credential_that_came_as_a_subprotocol_can_be_renewed(known: Kno
         ack = await far.ask("auth", **bearer(known.second))
         assert (ack["type"], ack["principal"]["expires_at"]) == ("auth_ack", None)
         assert (await far.ask("list_executions"))["type"] == "executions"
+
+
+class _SlowFirst:
+    """Holds the first cursor that is opened from now on, until it is released."""
+
+    def __init__(self, engine: ExecutionEngine) -> None:
+        self.release = asyncio.Event()
+        self._open = engine.open_cursor
+        self._engine = engine
+        engine.open_cursor = self._first  # type: ignore[method-assign]
+
+    async def _first(self, *args: Any, **options: Any) -> Any:
+        self._engine.open_cursor = self._open  # type: ignore[method-assign]
+        await self.release.wait()
+        return await self._open(*args, **options)
+
+
+async def test_what_is_unsubscribed_before_its_journal_was_found_is_not_told() -> None:
+    async with engine_of({"three": three}) as engine, open_far(engine) as far:
+        execution_id = await engine.submit("three")
+        await engine.result(execution_id)
+        slow = _SlowFirst(engine)
+        await far.send("subscribe", execution_id=execution_id)
+        assert (await far.ask("unsubscribe", execution_id=execution_id))["type"] == "unsubscribed"
+        slow.release.set()
+        assert (await far.next())["type"] == "subscribed"
+        assert (await far.ask("list_executions"))["type"] == "executions"
+
+
+
+async def test_of_two_subscriptions_at_once_the_later_one_counts() -> None:
+    async with engine_of({"three": three}) as engine, open_far(engine) as far:
+        execution_id = await engine.submit("three")
+        await engine.result(execution_id)
+        slow = _SlowFirst(engine)
+        await far.send("subscribe", execution_id=execution_id, from_seq=0)
+        later = await far.ask("subscribe", execution_id=execution_id, from_seq=4)
+        assert (later["type"], (await far.next())["seq"]) == ("subscribed", 5)
+        assert (await far.next())["seq"] == 6
+        slow.release.set()
+        assert (await far.next())["type"] == "subscribed"
+        assert (await far.ask("list_executions"))["type"] == "executions"
+
+
+async def test_a_subscription_counts_where_a_later_one_is_refused() -> None:
+    async with engine_of({"three": three}) as engine, open_far(engine) as far:
+        execution_id = await engine.submit("three")
+        await engine.result(execution_id)
+        slow = _SlowFirst(engine)
+        await far.send("subscribe", execution_id=execution_id, from_seq=5)
+        later = await far.ask("subscribe", execution_id=execution_id, from_seq=99)
+        assert later["data"]["code"] == "execution_lost"
+        slow.release.set()
+        assert (await far.next())["type"] == "subscribed"
+        assert (await far.next())["seq"] == 6
