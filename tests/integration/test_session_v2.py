@@ -975,3 +975,16 @@ async def test_a_subscription_counts_where_a_later_one_is_refused() -> None:
         slow.release.set()
         assert (await far.next())["type"] == "subscribed"
         assert (await far.next())["seq"] == 6
+
+
+async def test_whoever_watches_when_only_the_engine_ends_is_sent_to_the_next_server() -> None:
+    held = Held()
+    store = MemoryStore()
+    store.durable = True
+    async with engine_of({"held": held}, store=store) as engine, open_far(engine) as far:
+        await far.ask("execute", agent_id="held")
+        await far.next()
+        await far.next()
+        await engine.aclose()
+        assert (await far.next())["type"] == "goaway"
+        assert (await far.end())[0] == 4503

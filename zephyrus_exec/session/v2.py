@@ -95,6 +95,7 @@ class V2Session:
             transport,
             engine.clock,
             lost=lambda error: self._connection.refusal(None, error),
+            released=self.finish,
             busy=lambda: self._connection.unanswered > 0,
         )
         self._credentials = Credentials(transport.handshake, grant, identify)
