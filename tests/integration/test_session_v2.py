@@ -988,3 +988,18 @@ async def test_whoever_watches_when_only_the_engine_ends_is_sent_to_the_next_ser
         await engine.aclose()
         assert (await far.next())["type"] == "goaway"
         assert (await far.end())[0] == 4503
+
+
+async def test_a_peer_that_comes_while_a_service_ends_is_sent_on_at_once() -> None:
+    held = Held()
+    async with engine_of({"held": held}) as engine:
+        service = Service(engine)
+        async with far_of(service) as first:
+            await first.hello()
+            await first.ask("execute", agent_id="held")
+            draining = asyncio.create_task(service.drain(timeout=10))
+            await asyncio.sleep(0)
+            async with far_of(service) as late:
+                assert (await late.end())[0] == 4503
+            held.release.set()
+            assert await soon(draining)
