@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import define, field
+from attrs import define, evolve, field
 
 from tests.integration.peers import Held, engine_of, noop
 from zephyrus_exec import (
@@ -1003,3 +1003,30 @@ async def test_a_peer_that_comes_while_a_service_ends_is_sent_on_at_once() -> No
                 assert (await late.end())[0] == 4503
             held.release.set()
             assert await soon(draining)
+
+
+async def test_long_lists_that_nobody_takes_are_not_put_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with engine_of({"noop": noop}) as engine, far_of(Service(engine), max_frames=2) as far:
+        await far.hello()
+        for _ in range(3):
+            await engine.result(await engine.submit("noop"))
+        made = 0
+        listed = engine.list_executions
+
+        async def counted(**options: Any) -> Any:
+            nonlocal made
+            made += 1
+            page = await listed(**options)
+            return evolve(page, executions=page.executions * 100)
+
+        monkeypatch.setattr(engine, "list_executions", counted)
+        for _ in range(30):
+            await far.send("list_executions")
+        for _ in range(500):
+            await asyncio.sleep(0)
+        assert made < 10
+        for _ in range(30):
+            assert (await far.next())["type"] == "executions"
+        assert made == 30

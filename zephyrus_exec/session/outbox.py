@@ -87,6 +87,8 @@ class Outbox:
         self._busy = busy
         self._frames: list[str] = []
         self._characters = 0
+        self._room = asyncio.Event()
+        self._room.set()
         self._watches: dict[str, Watch] = {}
         self._ready: deque[Watch] = deque()
         self._waiting: asyncio.Future[None] | None = None
@@ -113,7 +115,13 @@ class Outbox:
         """Send a frame, behind those that wait."""
         self._frames.append(frame)
         self._characters += len(frame)
+        if self._characters >= _BATCH:
+            self._room.clear()
         self._wake()
+
+    async def room(self) -> None:
+        """Return once less waits than goes out together, for who can make much more of it."""
+        await self._room.wait()
 
     def add(self, watch: Watch) -> None:
         """Send the watch's greeting and then its events, instead of what had the same key."""
@@ -203,6 +211,7 @@ class Outbox:
     async def _collect(self) -> list[str]:
         frames, self._frames = self._frames, []
         size, self._characters = self._characters, 0
+        self._room.set()
         while self._ready and size < _BATCH and self._end is None:
             watch = self._ready.popleft()
             watch.queued = False

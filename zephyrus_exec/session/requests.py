@@ -68,6 +68,7 @@ class Requests:
         self._max_subscriptions = max_subscriptions
         self._opening = 0
         self._asked: dict[str, list[Subscribe]] = {}
+        self._listing = asyncio.Lock()
         self.submitting: set[asyncio.Task[None]] = set()
         """What hands requests over to the engine now."""
         self.leaving = False
@@ -275,15 +276,17 @@ class Requests:
         self._outbox.send(self._connection.answer(report))
 
     async def _list_executions(self, request: ListExecutions) -> None:
-        page = await self._engine.list_executions(
-            principal=self._credentials.principal,
-            limit=request.limit,
-            before=request.before,
-            agent_id=request.agent_id,
-        )
-        views = tuple(_view(execution) for execution in page.executions)
-        answer = ExecutionList(request.request_id, views, page.next)
-        self._outbox.send(self._connection.answer(answer))
+        async with self._listing:  # a page is long, so the next one is not made before it is taken
+            await self._outbox.room()
+            page = await self._engine.list_executions(
+                principal=self._credentials.principal,
+                limit=request.limit,
+                before=request.before,
+                agent_id=request.agent_id,
+            )
+            views = tuple(_view(execution) for execution in page.executions)
+            answer = ExecutionList(request.request_id, views, page.next)
+            self._outbox.send(self._connection.answer(answer))
 
 
 def _key(execution_id: str | None, effect_key: str | None) -> str:
