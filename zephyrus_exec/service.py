@@ -68,7 +68,7 @@ class Service:
         self._authenticator = authenticator
         self.setup = SessionSetup(
             engine,
-            self._identify,
+            None if authenticator is None else self._identify,
             language,
             limits or SessionLimits(),
             f"zephyrus_exec/{__version__}",
@@ -79,6 +79,7 @@ class Service:
         self._sessions: set[Session] = set()
         self._submitting: set[asyncio.Task[None]] = set()
         """Requests on their way to the engine whose peers have gone."""
+        self._draining = False
         self._no_session = asyncio.Event()
         self._no_session.set()
 
@@ -122,6 +123,8 @@ class Service:
         session = Session(transport, self.setup, grant=grant)
         self._sessions.add(session)
         self._no_session.clear()
+        if self._draining:  # it came meanwhile
+            session.finish()
         try:
             await session.run()
         finally:
@@ -189,6 +192,7 @@ class Service:
         Returns:
             Whether every peer had them in time; those are closed with 1001.
         """
+        self._draining = True
         for listener in self._listeners:
             await listener.stop_accepting()
         for session in tuple(self._sessions):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import define, field
+from attrs import define, evolve, field
 
 from tests.integration.peers import Held, engine_of, noop
 from zephyrus_exec import (
@@ -39,7 +40,7 @@ from zephyrus_exec.errors import (
     TransportError,
     Unauthenticated,
 )
-from zephyrus_exec.interfaces.transport import V2_SUBPROTOCOL, Handshake
+from zephyrus_exec.interfaces.transport import BEARER_SUBPROTOCOL, V2_SUBPROTOCOL, Handshake
 from zephyrus_exec.model import Event, JsonObject
 from zephyrus_exec.protocol.v2.messages import HEARTBEAT
 from zephyrus_exec.session import OnUnknown, SessionLimits
@@ -897,3 +898,135 @@ async def test_a_credential_that_is_revoked_closes(known: Known, *, asks: bool) 
         else:
             await known.clock.advance(HEARTBEAT.ping_after)
         assert await far.end() == (4401, "the credential is no longer valid")
+
+
+async def test_who_a_host_has_vouched_for_stays_that_whatever_hello_shows_nobody_to_check() -> None:
+    reader = Principal("reader", frozenset({"watch"}))
+    async with engine_of({"noop": noop}) as engine:
+        async with far_of(Service(engine), principal=reader) as far:
+            ack = await far.hello(auth=bearer("whatever"))
+            assert ack["principal"] == {"id": "reader", "scopes": ["watch"], "expires_at": None}
+            renewed = await far.ask("auth", **bearer("whatever"))
+            assert (renewed["type"], renewed["principal"]["id"]) == ("auth_ack", "reader")
+            refused = await far.ask("execute", agent_id="noop")
+            assert refused["data"]["code"] == "agent_not_found"
+
+
+async def test_a_credential_that_came_as_a_subprotocol_can_be_renewed(known: Known) -> None:
+    shown = base64.urlsafe_b64encode(known.first.encode()).decode().rstrip("=")
+    offers = {"sec-websocket-protocol": f"{V2_SUBPROTOCOL}, {BEARER_SUBPROTOCOL}{shown}"}
+    async with known.far(**offers) as far:
+        assert (await far.hello())["principal"]["expires_at"] == known.ends_at
+        ack = await far.ask("auth", **bearer(known.second))
+        assert (ack["type"], ack["principal"]["expires_at"]) == ("auth_ack", None)
+        assert (await far.ask("list_executions"))["type"] == "executions"
+
+
+class _SlowFirst:
+    """Holds the first cursor that is opened from now on, until it is released."""
+
+    def __init__(self, engine: ExecutionEngine) -> None:
+        self.release = asyncio.Event()
+        self._open = engine.open_cursor
+        self._engine = engine
+        engine.open_cursor = self._first  # type: ignore[method-assign]
+
+    async def _first(self, *args: Any, **options: Any) -> Any:
+        self._engine.open_cursor = self._open  # type: ignore[method-assign]
+        await self.release.wait()
+        return await self._open(*args, **options)
+
+
+async def test_what_is_unsubscribed_before_its_journal_was_found_is_not_told() -> None:
+    async with engine_of({"three": three}) as engine, open_far(engine) as far:
+        execution_id = await engine.submit("three")
+        await engine.result(execution_id)
+        slow = _SlowFirst(engine)
+        await far.send("subscribe", execution_id=execution_id)
+        assert (await far.ask("unsubscribe", execution_id=execution_id))["type"] == "unsubscribed"
+        slow.release.set()
+        assert (await far.next())["type"] == "subscribed"
+        assert (await far.ask("list_executions"))["type"] == "executions"
+
+
+
+async def test_of_two_subscriptions_at_once_the_later_one_counts() -> None:
+    async with engine_of({"three": three}) as engine, open_far(engine) as far:
+        execution_id = await engine.submit("three")
+        await engine.result(execution_id)
+        slow = _SlowFirst(engine)
+        await far.send("subscribe", execution_id=execution_id, from_seq=0)
+        later = await far.ask("subscribe", execution_id=execution_id, from_seq=4)
+        assert (later["type"], (await far.next())["seq"]) == ("subscribed", 5)
+        assert (await far.next())["seq"] == 6
+        slow.release.set()
+        assert (await far.next())["type"] == "subscribed"
+        assert (await far.ask("list_executions"))["type"] == "executions"
+
+
+async def test_a_subscription_counts_where_a_later_one_is_refused() -> None:
+    async with engine_of({"three": three}) as engine, open_far(engine) as far:
+        execution_id = await engine.submit("three")
+        await engine.result(execution_id)
+        slow = _SlowFirst(engine)
+        await far.send("subscribe", execution_id=execution_id, from_seq=5)
+        later = await far.ask("subscribe", execution_id=execution_id, from_seq=99)
+        assert later["data"]["code"] == "execution_lost"
+        slow.release.set()
+        assert (await far.next())["type"] == "subscribed"
+        assert (await far.next())["seq"] == 6
+
+
+async def test_whoever_watches_when_only_the_engine_ends_is_sent_to_the_next_server() -> None:
+    held = Held()
+    store = MemoryStore()
+    store.durable = True
+    async with engine_of({"held": held}, store=store) as engine, open_far(engine) as far:
+        await far.ask("execute", agent_id="held")
+        await far.next()
+        await far.next()
+        await engine.aclose()
+        assert (await far.next())["type"] == "goaway"
+        assert (await far.end())[0] == 4503
+
+
+async def test_a_peer_that_comes_while_a_service_ends_is_sent_on_at_once() -> None:
+    held = Held()
+    async with engine_of({"held": held}) as engine:
+        service = Service(engine)
+        async with far_of(service) as first:
+            await first.hello()
+            await first.ask("execute", agent_id="held")
+            draining = asyncio.create_task(service.drain(timeout=10))
+            await asyncio.sleep(0)
+            async with far_of(service) as late:
+                assert (await late.end())[0] == 4503
+            held.release.set()
+            assert await soon(draining)
+
+
+async def test_long_lists_that_nobody_takes_are_not_put_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with engine_of({"noop": noop}) as engine, far_of(Service(engine), max_frames=2) as far:
+        await far.hello()
+        for _ in range(3):
+            await engine.result(await engine.submit("noop"))
+        made = 0
+        listed = engine.list_executions
+
+        async def counted(**options: Any) -> Any:
+            nonlocal made
+            made += 1
+            page = await listed(**options)
+            return evolve(page, executions=page.executions * 100)
+
+        monkeypatch.setattr(engine, "list_executions", counted)
+        for _ in range(30):
+            await far.send("list_executions")
+        for _ in range(500):
+            await asyncio.sleep(0)
+        assert made < 10
+        for _ in range(30):
+            assert (await far.next())["type"] == "executions"
+        assert made == 30

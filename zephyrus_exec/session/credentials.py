@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import evolve
 
 from ..errors import Forbidden, Unauthenticated
-from ..interfaces.transport import Handshake
+from ..interfaces.transport import V2_SUBPROTOCOL, Handshake
 from ..model import Principal
 from ..protocol.v2.messages import Auth, Credential, Identity
 from .peer import Grant, Identify
@@ -17,10 +17,13 @@ class Credentials:
     Args:
         handshake: What it said when it came.
         grant: What that was good for; null: its `hello` has to say more.
-        identify: Finds out who brings a credential later.
+        identify: Finds out who brings a credential later; null: nobody can, and what it was granted
+            when it came is all there is.
     """
 
-    def __init__(self, handshake: Handshake, grant: Grant | None, identify: Identify) -> None:
+    def __init__(
+        self, handshake: Handshake, grant: Grant | None, identify: Identify | None
+    ) -> None:
         self._handshake = handshake
         self._grant = grant
         self._identify = identify
@@ -45,7 +48,7 @@ class Credentials:
             Unauthenticated: That is not known.
         """
         if shown is not None:
-            self._grant = await self._grant_for(shown.scheme, shown.token)
+            self._grant = await self._granted(shown)
         elif self._grant is None:
             raise Unauthenticated("it has no credential, neither in its handshake nor in hello")
 
@@ -56,7 +59,7 @@ class Credentials:
             Unauthenticated: It is not valid.
             Forbidden: It is somebody else's.
         """
-        grant = await self._grant_for(shown.scheme, shown.token)
+        grant = await self._granted(shown)
         if grant.principal != self.principal:
             raise Forbidden("a connection stays its principal's; connect anew for another one")
         self._grant = grant
@@ -65,6 +68,13 @@ class Credentials:
         """Return whether what the peer has shown, if it had to, still counts."""
         return self._grant is None or self._grant.holds is None or await self._grant.holds()
 
-    async def _grant_for(self, scheme: str, token: str) -> Grant:
-        headers = {**self._handshake.headers, "authorization": f"{scheme} {token}"}
+    async def _granted(self, shown: Credential | Auth) -> Grant:
+        if self._identify is None:
+            assert self._grant is not None
+            return self._grant
+        instead = {
+            "authorization": f"{shown.scheme} {shown.token}",
+            "sec-websocket-protocol": V2_SUBPROTOCOL,  # without a credential that came with it
+        }
+        headers = {**self._handshake.headers, **instead}
         return await self._identify(evolve(self._handshake, headers=headers, principal=None))

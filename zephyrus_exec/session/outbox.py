@@ -67,6 +67,7 @@ class Outbox:
         transport: The channel.
         clock: The time.
         lost: Makes the frame that tells that something watched is gone.
+        released: Called where something watched goes on in another process.
         busy: Whether answers are still to come.
     """
 
@@ -76,14 +77,18 @@ class Outbox:
         clock: Clock,
         *,
         lost: Callable[[ZephyrusError], str],
+        released: Callable[[], None],
         busy: Callable[[], bool],
     ) -> None:
         self._transport = transport
         self._clock = clock
         self._lost = lost
+        self._released = released
         self._busy = busy
         self._frames: list[str] = []
         self._characters = 0
+        self._room = asyncio.Event()
+        self._room.set()
         self._watches: dict[str, Watch] = {}
         self._ready: deque[Watch] = deque()
         self._waiting: asyncio.Future[None] | None = None
@@ -110,7 +115,13 @@ class Outbox:
         """Send a frame, behind those that wait."""
         self._frames.append(frame)
         self._characters += len(frame)
+        if self._characters >= _BATCH:
+            self._room.clear()
         self._wake()
+
+    async def room(self) -> None:
+        """Return once less waits than goes out together, for who can make much more of it."""
+        await self._room.wait()
 
     def add(self, watch: Watch) -> None:
         """Send the watch's greeting and then its events, instead of what had the same key."""
@@ -190,6 +201,8 @@ class Outbox:
                 await self._wait()
 
     def _over(self) -> Close | None:
+        if self._frames:
+            return None  # they came while a journal was read
         if self._end is not None:
             return self._end
         told = not self._watches and not self._busy()
@@ -198,6 +211,7 @@ class Outbox:
     async def _collect(self) -> list[str]:
         frames, self._frames = self._frames, []
         size, self._characters = self._characters, 0
+        self._room.set()
         while self._ready and size < _BATCH and self._end is None:
             watch = self._ready.popleft()
             watch.queued = False
@@ -214,12 +228,8 @@ class Outbox:
             events = cursor.take_now(_EVENTS)
             if events is None:
                 events = await cursor.take(_EVENTS)
-        except ExecutionReleased:
-            self.drop(watch.key)
-            return greeting
-        except (ExecutionNotFound, EffectNotFound) as error:
-            self.drop(watch.key)
-            return [*greeting, self._lost(error)]
+        except (ExecutionReleased, ExecutionNotFound, EffectNotFound) as error:
+            return greeting + self._gone(watch, error)
         if self._watches.get(watch.key) is not watch:
             return greeting  # it was let go of meanwhile
         if cursor.ended:
@@ -232,6 +242,16 @@ class Outbox:
         else:
             watch.rest = _REST
         return greeting + watch.frames_of(cursor, events)
+
+    def _gone(self, watch: Watch, error: ZephyrusError) -> list[str]:
+        """Let go of what is gone, or goes on elsewhere."""
+        if self._watches.get(watch.key) is not watch:
+            return []
+        self.drop(watch.key)
+        if not isinstance(error, ExecutionReleased):
+            return [self._lost(error)]
+        self._released()
+        return []
 
     async def _wait(self) -> None:
         if self._frames or self._ready:

@@ -67,6 +67,8 @@ class Requests:
         self._frames = frames
         self._max_subscriptions = max_subscriptions
         self._opening = 0
+        self._asked: dict[str, list[Subscribe]] = {}
+        self._listing = asyncio.Lock()
         self.submitting: set[asyncio.Task[None]] = set()
         """What hands requests over to the engine now."""
         self.leaving = False
@@ -174,9 +176,13 @@ class Requests:
     # --- watching --------------------------------------------------------------------------------
 
     async def _subscribe(self, request: Subscribe) -> None:
-        with self._room(_key(request.execution_id, request.effect_key)):
+        key = _key(request.execution_id, request.effect_key)
+        with self._room(key), self._asking(key, request) as asked:
             watch = await self._opened(request)
-        watch.greeting = self._connection.answer(
+            wanted = request in asked
+            if wanted:
+                del asked[: asked.index(request)]  # this one moves their cursor
+        subscribed = self._connection.answer(
             Subscribed(
                 request_id=request.request_id,
                 execution_id=request.execution_id,
@@ -185,7 +191,28 @@ class Requests:
                 terminal=watch.cursor.terminal,
             )
         )
-        self._outbox.add(watch)
+        if wanted:
+            watch.greeting = subscribed
+            self._outbox.add(watch)
+        else:
+            watch.cursor.close()
+            self._outbox.send(subscribed)
+
+    @contextmanager
+    def _asking(self, key: str, request: Subscribe) -> Iterator[list[Subscribe]]:
+        """Give the requests to watch the same that are under way, in the order they came in.
+
+        One that is not among them any more came before another that was faster, or before an end.
+        """
+        asked = self._asked.setdefault(key, [])
+        asked.append(request)
+        try:
+            yield asked
+        finally:
+            if request in asked:
+                asked.remove(request)
+            if not asked and self._asked.get(key) is asked:
+                del self._asked[key]
 
     async def _opened(self, request: Subscribe) -> Watch:
         after, principal = request.from_seq, self._credentials.principal
@@ -232,7 +259,9 @@ class Requests:
         return Watch(_key(None, effect_key), frames_of, self._outbox.turn)
 
     def _unsubscribe(self, request: Unsubscribe) -> None:
-        self._outbox.drop(_key(request.execution_id, request.effect_key))
+        key = _key(request.execution_id, request.effect_key)
+        self._asked.pop(key, []).clear()
+        self._outbox.drop(key)
         answer = Unsubscribed(request.request_id, request.execution_id, request.effect_key)
         self._outbox.send(self._connection.answer(answer))
 
@@ -247,15 +276,17 @@ class Requests:
         self._outbox.send(self._connection.answer(report))
 
     async def _list_executions(self, request: ListExecutions) -> None:
-        page = await self._engine.list_executions(
-            principal=self._credentials.principal,
-            limit=request.limit,
-            before=request.before,
-            agent_id=request.agent_id,
-        )
-        views = tuple(_view(execution) for execution in page.executions)
-        answer = ExecutionList(request.request_id, views, page.next)
-        self._outbox.send(self._connection.answer(answer))
+        async with self._listing:  # a page is long, so the next one is not made before it is taken
+            await self._outbox.room()
+            page = await self._engine.list_executions(
+                principal=self._credentials.principal,
+                limit=request.limit,
+                before=request.before,
+                agent_id=request.agent_id,
+            )
+            views = tuple(_view(execution) for execution in page.executions)
+            answer = ExecutionList(request.request_id, views, page.next)
+            self._outbox.send(self._connection.answer(answer))
 
 
 def _key(execution_id: str | None, effect_key: str | None) -> str:

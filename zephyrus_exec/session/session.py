@@ -29,8 +29,8 @@ class SessionSetup:
 
     engine: ExecutionEngine
     """Runs what peers ask for."""
-    identify: Identify
-    """Finds out who brings a credential after its handshake."""
+    identify: Identify | None
+    """Finds out who brings a credential after its handshake; null: nobody can, and none counts."""
     language: Language
     """Of the texts peers get."""
     limits: SessionLimits

@@ -53,7 +53,7 @@ class V2Session:
         transport: The channel.
         engine: Runs what it asks for.
         grant: On whose behalf it asks, as far as the handshake told; null: its `hello` has to tell.
-        identify: Finds out who brings a credential in `hello` or `auth`.
+        identify: Finds out who brings a credential in `hello` or `auth`; null: nobody can.
         language: Of the texts it gets.
         limits: What it may ask of us.
         frames: Makes the frames of events.
@@ -68,7 +68,7 @@ class V2Session:
         engine: ExecutionEngine,
         *,
         grant: Grant | None,
-        identify: Identify,
+        identify: Identify | None,
         language: Language,
         limits: SessionLimits,
         frames: EventFrames,
@@ -95,6 +95,7 @@ class V2Session:
             transport,
             engine.clock,
             lost=lambda error: self._connection.refusal(None, error),
+            released=self.finish,
             busy=lambda: self._connection.unanswered > 0,
         )
         self._credentials = Credentials(transport.handshake, grant, identify)
