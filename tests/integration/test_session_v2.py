@@ -902,14 +902,14 @@ async def test_a_credential_that_is_revoked_closes(known: Known, *, asks: bool) 
 
 async def test_who_a_host_has_vouched_for_stays_that_whatever_hello_shows_nobody_to_check() -> None:
     reader = Principal("reader", frozenset({"watch"}))
-    async with engine_of({"noop": noop}) as engine:
-        async with far_of(Service(engine), principal=reader) as far:
-            ack = await far.hello(auth=bearer("whatever"))
-            assert ack["principal"] == {"id": "reader", "scopes": ["watch"], "expires_at": None}
-            renewed = await far.ask("auth", **bearer("whatever"))
-            assert (renewed["type"], renewed["principal"]["id"]) == ("auth_ack", "reader")
-            refused = await far.ask("execute", agent_id="noop")
-            assert refused["data"]["code"] == "agent_not_found"
+    engine = engine_of({"noop": noop})
+    async with engine, far_of(Service(engine), principal=reader) as far:
+        ack = await far.hello(auth=bearer("whatever"))
+        assert ack["principal"] == {"id": "reader", "scopes": ["watch"], "expires_at": None}
+        renewed = await far.ask("auth", **bearer("whatever"))
+        assert (renewed["type"], renewed["principal"]["id"]) == ("auth_ack", "reader")
+        refused = await far.ask("execute", agent_id="noop")
+        assert refused["data"]["code"] == "agent_not_found"
 
 
 async def test_a_credential_that_came_as_a_subprotocol_can_be_renewed(known: Known) -> None:
@@ -947,7 +947,6 @@ async def test_what_is_unsubscribed_before_its_journal_was_found_is_not_told() -
         slow.release.set()
         assert (await far.next())["type"] == "subscribed"
         assert (await far.ask("list_executions"))["type"] == "executions"
-
 
 
 async def test_of_two_subscriptions_at_once_the_later_one_counts() -> None:

@@ -47,6 +47,13 @@ class SharedText(str):
         return shared
 
 
+class SharedTexts(tuple[SharedText, ...]):
+    """Text messages that go to many peers, one after the other."""
+
+    encoded: bytes | None = None
+    """What a transport made of all of them for its network, to be made once; null: nothing yet."""
+
+
 def shown_target(target: str) -> str:
     """Return a request target for logs: its query may hold what is nobody's business."""
     path, question_mark, _ = target.partition("?")

@@ -8,7 +8,7 @@ from typing import Final
 from ..conversion import structure
 from ..engine.cursors import Cursor
 from ..errors import is_retryable
-from ..interfaces.transport import SharedText
+from ..interfaces.transport import SharedText, SharedTexts
 from ..model import ActionResult, Event, EventKind, Json, Outcome
 from ..protocol.messages import result_item
 from ..protocol.texts import TEXTS, render_failure
@@ -19,6 +19,10 @@ from ..protocol.wording import Language
 
 _KEPT: Final = 2 << 20
 """Characters of frames that are kept, with their bytes, for the next who watches."""
+
+
+BLOCK: Final = 64
+"""Events whose frames are shared as one."""
 
 
 class EventFrames:
@@ -32,13 +36,36 @@ class EventFrames:
         self._language: Language = language
         self._frames: dict[tuple[str, int], SharedText] = {}
         self._size = 0
+        self._blocks: dict[tuple[str, int], SharedTexts] = {}
+        self._size_of_blocks = 0
 
-    def of_execution(self, cursor: Cursor, events: Sequence[Event]) -> list[str]:
-        """Return the frames of events of an execution."""
+    def of_execution(self, cursor: Cursor, events: Sequence[Event]) -> Sequence[str]:
+        """Return the frames of events of an execution.
+
+        A whole block of them, from one multiple of `BLOCK` to the next, is one for all who watch:
+        so telling many watchers of a flood costs little more than telling one.
+        """
+        if len(events) < BLOCK or events[0].seq % BLOCK != 1:
+            return self._each(cursor, events)
+        key = (events[0].stream, events[0].seq)
+        block = self._blocks.get(key)
+        if block is None:
+            block = SharedTexts(self._each(cursor, events))
+            self._keep_block(key, block)
+        return block
+
+    def _each(self, cursor: Cursor, events: Sequence[Event]) -> list[SharedText]:
         kept = self._frames
         return [
             kept.get((event.stream, event.seq)) or self._make(cursor, event) for event in events
         ]
+
+    def _keep_block(self, key: tuple[str, int], block: SharedTexts) -> None:
+        self._blocks[key] = block
+        self._size_of_blocks += sum(map(len, block))
+        while self._size_of_blocks > _KEPT:
+            oldest = self._blocks.pop(next(iter(self._blocks)))
+            self._size_of_blocks -= sum(map(len, oldest))
 
     def of_effect(self, effect_key: str, events: Sequence[Event]) -> list[str]:
         """Return the frames of events of an effect."""

@@ -10,12 +10,11 @@ from typing import Final
 from ..engine.cursors import Cursor
 from ..errors import EffectNotFound, ExecutionNotFound, ExecutionReleased, ZephyrusError
 from ..interfaces.clock import Clock
-from ..interfaces.transport import Transport
+from ..interfaces.transport import SharedTexts, Transport
 from ..model import Event
 from ..protocol.connection import Close
+from .frames import BLOCK
 
-_EVENTS: Final = 128
-"""Most events taken from one cursor before it is the next one's turn."""
 _BATCH: Final = 32 * 1024
 """Characters of frames that are enough to go out together."""
 _MOST_ANSWERS: Final = 4096
@@ -39,7 +38,7 @@ class Watch:
     def __init__(
         self,
         key: str,
-        frames_of: Callable[[Cursor, Sequence[Event]], list[str]],
+        frames_of: Callable[[Cursor, Sequence[Event]], Sequence[str]],
         wake: Callable[[Watch], None],
     ) -> None:
         self.key = key
@@ -156,7 +155,7 @@ class Outbox:
         watch.queued = True
         # in the loop's time, whatever the clock: how much goes out at once is about its work
         asyncio.get_running_loop().call_later(watch.rest, self._queue, watch)
-        if told < _EVENTS / 2:
+        if told < BLOCK:
             watch.rest = min(4 * watch.rest, _LONGEST_REST)
 
     def end(self, close: Close) -> None:
@@ -208,40 +207,45 @@ class Outbox:
         told = not self._watches and not self._busy()
         return self._farewell if told else None
 
-    async def _collect(self) -> list[str]:
+    async def _collect(self) -> Sequence[str]:
+        frames: Sequence[str]
         frames, self._frames = self._frames, []
         size, self._characters = self._characters, 0
         self._room.set()
-        while self._ready and size < _BATCH and self._end is None:
+        whole = False
+        while self._ready and size < _BATCH and not whole and self._end is None:
             watch = self._ready.popleft()
             watch.queued = False
             told = await self._take(watch)
-            frames += told
+            whole = isinstance(told, SharedTexts)  # goes out by itself, as it is for all
+            frames = [*frames, *told] if frames else told
             size += sum(map(len, told))
         return frames
 
-    async def _take(self, watch: Watch) -> list[str]:
+    async def _take(self, watch: Watch) -> Sequence[str]:
         cursor = watch.cursor
         greeting = [watch.greeting] if watch.greeting else []
         watch.greeting = ""
         try:
-            events = cursor.take_now(_EVENTS)
+            most = BLOCK - cursor.after % BLOCK
+            events = cursor.take_now(most)
             if events is None:
-                events = await cursor.take(_EVENTS)
+                events = await cursor.take(most)
         except (ExecutionReleased, ExecutionNotFound, EffectNotFound) as error:
             return greeting + self._gone(watch, error)
         if self._watches.get(watch.key) is not watch:
             return greeting  # it was let go of meanwhile
         if cursor.ended:
             self.drop(watch.key)
-        elif len(events) == _EVENTS:
+        elif len(events) == most:
             watch.rest = max(watch.rest / 2, _REST)
             self.turn(watch)
         elif events:
             self._let_more_come(watch, len(events))
         else:
             watch.rest = _REST
-        return greeting + watch.frames_of(cursor, events)
+        told = watch.frames_of(cursor, events)
+        return [*greeting, *told] if greeting else told
 
     def _gone(self, watch: Watch, error: ZephyrusError) -> list[str]:
         """Let go of what is gone, or goes on elsewhere."""

@@ -36,7 +36,7 @@ from ..errors import (
     TransportError,
     TransportRefused,
 )
-from ..interfaces.transport import Accept, Frame, Handshake, Listener, SharedText
+from ..interfaces.transport import Accept, Frame, Handshake, Listener, SharedText, SharedTexts
 from .connection import ChannelLimits, Timers, WebSocketConnection, Wire
 from .endpoints import Endpoint, TcpEndpoint, UnixEndpoint, host_and_port
 from .farewell import Farewell
@@ -128,6 +128,15 @@ def _plain(frame: Frame) -> bytes:
     return frame.encoded
 
 
+def _all_plain(frames: Sequence[Frame]) -> bytes:
+    """Return messages as a server sends them; made once of those that go to many together."""
+    if type(frames) is not SharedTexts:
+        return b"".join(map(_plain, frames))
+    if frames.encoded is None:
+        frames.encoded = b"".join(map(_plain, frames))
+    return frames.encoded
+
+
 class _LibraryWire(Wire):
     def __init__(self, protocol: _Messages) -> None:
         self._protocol = protocol
@@ -146,10 +155,10 @@ class _LibraryWire(Wire):
     def send(self, frames: Sequence[Frame]) -> int:
         # All are encoded before the first is queued: a bad one spoils none.
         if self._plain:
-            whole = list(map(_plain, frames))
+            whole = _all_plain(frames)
             self._queued += self._protocol.data_to_send()  # what was said before goes before
-            self._queued += whole
-            return sum(map(len, whole))
+            self._queued.append(whole)
+            return len(whole)
         encoded = [(frame, frame.encode() if isinstance(frame, str) else frame) for frame in frames]
         size = 0
         for frame, data in encoded:
