@@ -22,7 +22,7 @@ _MOST_CHARACTERS: Final = 4 << 20
 """How much may wait here at most, beside the one frame that was too much."""
 _REST: Final = 0.001
 """Seconds after which a watch that was told all there was looks for more, at least."""
-_LONGEST_REST: Final = 0.016
+_LONGEST_REST: Final = 0.004
 """At most. In between it is such that a flood is told in batches that are worth it."""
 
 
