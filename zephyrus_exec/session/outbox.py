@@ -232,16 +232,17 @@ class Outbox:
             return greeting + self._gone(watch, error)
         if self._watches.get(watch.key) is not watch:
             return greeting  # it was let go of meanwhile
+        frames = watch.frames_of(cursor, events)
         if cursor.ended:
             self.drop(watch.key)
-        elif len(events) == _EVENTS:
+        elif len(events) == _EVENTS or sum(map(len, frames)) >= _BATCH:
             watch.rest = max(watch.rest / 2, _REST)
             self.turn(watch)
         elif events:
             self._let_more_come(watch, len(events))
         else:
             watch.rest = _REST
-        return greeting + watch.frames_of(cursor, events)
+        return greeting + frames
 
     def _gone(self, watch: Watch, error: ZephyrusError) -> list[str]:
         """Let go of what is gone, or goes on elsewhere."""
