@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Final, TypeAlias
 
 from attrs import frozen
@@ -30,6 +31,9 @@ _log = logging.getLogger(__name__)
 
 _POLL_FOREIGN: Final = 0.5
 """Seconds between looks at what others have written."""
+
+_MOST_CHARACTERS: Final = 64 * 1024
+"""Characters of data that are enough to be taken from a store together."""
 
 Ready: TypeAlias = "Callable[[Cursor], None]"
 """Hears, from the loop, that there may be more to take."""
@@ -96,6 +100,8 @@ class Cursor:
         self.closed = False
         """Whether nobody takes anything any more."""
         self._taking = False
+        self._fitting: int | None = None
+        """How many events are asked for, where fewer than the caller takes are long enough."""
 
     @property
     def stream(self) -> str:
@@ -126,7 +132,7 @@ class Cursor:
             limit: At most so many, at least 1.
 
         Returns:
-            The events. Empty: there are none now; unless the cursor has ended or is closed,
+            The events; fewer than there are where those are long. Empty: there are none now; unless the cursor has ended or is closed,
             `ready` is then called once, from the loop, when there may be more.
 
         Raises:
@@ -150,7 +156,7 @@ class Cursor:
         waits = False
         try:
             last = await self._cursors.last(self._source)
-            events = await self._cursors.store.read(self.stream, after=self.after, limit=limit)
+            events = await self._read_some(limit)
             waits = not events and last is None
             if waits and self._cursors.closed:
                 waits = False
@@ -163,6 +169,17 @@ class Cursor:
                 self._cursors.disarm(self)
         self._advance(events, last)
         return events
+
+    async def _read_some(self, limit: int) -> list[Event]:
+        """Return what the store has next, at least one event, and not much more than is enough."""
+        asked = limit if self._fitting is None else min(limit, self._fitting)
+        events = await self._cursors.store.read(self.stream, after=self.after, limit=asked)
+        fitting = _fitting(events)
+        if fitting < len(events):
+            self._fitting = fitting
+        elif self._fitting is not None:
+            self._fitting = 2 * asked if asked < limit else None
+        return events[:fitting]
 
     def close(self) -> None:
         """Let go of it: nothing is called and nothing is kept for it any more."""
@@ -181,6 +198,12 @@ class Cursor:
         if events:
             self.after = events[-1].seq
         self.ended = last is not None and self.after >= last
+
+
+def _fitting(events: list[Event]) -> int:
+    """Return how many of the events are enough together; one is, however long."""
+    sizes = accumulate(len(event.body) for event in events)
+    return next((n for n, size in enumerate(sizes, 1) if size >= _MOST_CHARACTERS), len(events))
 
 
 class Cursors:

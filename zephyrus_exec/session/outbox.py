@@ -235,16 +235,16 @@ class Outbox:
             return greeting + self._gone(watch, error)
         if self._watches.get(watch.key) is not watch:
             return greeting  # it was let go of meanwhile
+        told = watch.frames_of(cursor, events)
         if cursor.ended:
             self.drop(watch.key)
-        elif len(events) == most:
+        elif len(events) == most or sum(map(len, told)) >= _BATCH:
             watch.rest = max(watch.rest / 2, _REST)
             self.turn(watch)
         elif events:
             self._let_more_come(watch, len(events))
         else:
             watch.rest = _REST
-        told = watch.frames_of(cursor, events)
         return [*greeting, *told] if greeting else told
 
     def _gone(self, watch: Watch, error: ZephyrusError) -> list[str]:

@@ -232,6 +232,25 @@ async def test_a_cursor_behind_the_end_has_ended(enter: Enter, scene: Scene) -> 
         assert cursor.ended
 
 
+async def test_of_long_events_few_are_taken_at_once_however_many_may_be(enter: Enter) -> None:
+    async def tell(context: RunContext) -> None:
+        for size in [10] * 30 + [50_000] * 30 + [200_000] * 3 + [10] * 40:
+            await context.emit({"pad": "x" * size})
+
+    world = World(runner_agent("long"))
+    store = world.faulty()
+    engine = await enter(world.engine(store, {"long": tell}))
+    execution_id = await engine.submit("long")
+    await engine.result(execution_id)
+    cursor = await engine.open_cursor(execution_id, ready=Watcher())
+    seen: list[int] = []
+    while not cursor.ended:
+        events = await cursor.take(128)
+        assert sum(len(event.body) for event in events[:-1]) < 64 * 1024
+        seen += [event.seq for event in events]
+    assert seen == list(range(1, 107))
+
+
 async def test_a_journal_that_ends_before_what_was_seen_has_lost_events(
     enter: Enter, scene: Scene
 ) -> None:
