@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from ..conversion import as_json, dumps, quote
+from ..conversion import as_json, dumps, quote_id
 from ..errors import (
     AgentStopped,
     CommitUnknown,
@@ -204,8 +204,8 @@ class Acceptance:
         given = "null" if execution.input is None else dumps(execution.input)
         execution.journal.add_encoded(
             EventKind.ACCEPTED,
-            f'{{"agent_id":{quote(execution.agent.id)},"snapshot":"{execution.snapshot.keep.key}",'
-            f'"principal":{quote(execution.principal.id)},"input":{given},'
+            f'{{"agent_id":{quote_id(execution.agent.id)},"snapshot":"{execution.snapshot.keep.key}",'
+            f'"principal":{quote_id(execution.principal.id)},"input":{given},'
             f'"deadline":{execution.deadline!r}}}',
         )
         if execution.ticket.running:

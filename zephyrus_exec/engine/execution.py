@@ -8,7 +8,7 @@ from contextvars import Context, copy_context
 
 from attrs import define, field, frozen
 
-from ..conversion import dumps, quote
+from ..conversion import dumps, quote_id
 from ..errors import ExecutionCancelled, ZephyrusError
 from ..model import ActionResult, Agent, Contract, EventKind, Execution, Json, Outcome, Principal
 from .admission import Ticket
@@ -53,6 +53,8 @@ class RunningExecution:
     """Resolves to the body of the `completed` event."""
     context: Context = field(factory=copy_context)
     """Of whoever asked for it: its task runs in it, whoever's leaving starts that."""
+    agent: Agent = field(init=False)
+    """The agent as it was when the execution was accepted."""
     ticket: Ticket = field(init=False)
     alarm: Deadline | None = None
     """Fires at the deadline."""
@@ -88,9 +90,8 @@ class RunningExecution:
     released: bool = False
     """Whether it is left to the next process: nothing more is journaled here."""
 
-    @property
-    def agent(self) -> Agent:
-        """The agent as it was when the execution was accepted."""
+    @agent.default
+    def _agent(self) -> Agent:
         return self.snapshot.agent
 
     @property
@@ -152,7 +153,7 @@ def open_group(owner: str) -> str:
 def add_started(execution: RunningExecution, owner: str) -> None:
     """Journal, with the next commit, that this owner begins to run it."""
     execution.started = True
-    execution.journal.add_encoded(EventKind.STARTED, f'{{"owner":{quote(owner)}}}')
+    execution.journal.add_encoded(EventKind.STARTED, f'{{"owner":{quote_id(owner)}}}')
 
 
 def record_of(
@@ -166,10 +167,11 @@ def record_of(
         ending: How it ends; null: it does not yet.
         ended_at: Seconds since the epoch, where it ends.
     """
+    agent = execution.agent
+    agent_owner = "" if agent.owner is None else f'"agent_owner":{quote_id(agent.owner)},'
     who = (
-        f'{{"agent_id":{quote(execution.agent.id)},"principal":{quote(execution.principal.id)},'
-        f"{_agent_owner(execution.agent)}"
-        f'"owner":{quote(owner)},"created_at":{execution.created_at!r},'
+        f'{{"agent_id":{quote_id(agent.id)},"principal":{quote_id(execution.principal.id)},'
+        f'{agent_owner}"owner":{quote_id(owner)},"created_at":{execution.created_at!r},'
     )
     if ending is None:
         status = "running" if execution.started or execution.ticket.running else "queued"
@@ -181,10 +183,6 @@ def record_of(
         f'"outcome":"{ending.outcome}","error":{error}}}'
     )
     return who + stands, ENDED
-
-
-def _agent_owner(agent: Agent) -> str:
-    return "" if agent.owner is None else f'"agent_owner":{quote(agent.owner)},'
 
 
 def view_of(execution: RunningExecution) -> Execution:
