@@ -111,6 +111,8 @@ class RunningExecution:
     @property
     def doubtful(self) -> bool:
         """Whether anything of it may or may not have happened."""
+        if not self.effects:
+            return self.in_doubt
         return self.in_doubt or any(
             effect.state is EffectState.IN_DOUBT for effect in self.effects.values()
         )

@@ -14,7 +14,6 @@ from .clock import wait_until
 from .execution import RunningExecution
 from .listing import load_execution
 from .roster import Roster
-from .tasks import first_of
 from .wakeups import ANY, Wakeups
 
 _POLL_FOREIGN = 0.5
@@ -47,7 +46,7 @@ class Watching:
         self._roster = roster
         self._wakeups = wakeups
         self._store_grace = store_grace
-        self._stalls = Wakeups()
+        self._stalls = roster.waits
         self.closed = False
         """Whether this process waits for no execution any more; those it had, it has released."""
 
@@ -128,11 +127,12 @@ class Watching:
         return last.data
 
     async def _wait_for_end(self, execution: RunningExecution) -> None:
-        stalled = self._stalls.register(execution.id)
+        ended_or_stalled = self._stalls.register(execution.id)
         try:
-            await first_of(execution.done, stalled)
+            if not execution.done.done():
+                await ended_or_stalled
         finally:
-            self._stalls.unregister(execution.id, stalled)
+            self._stalls.unregister(execution.id, ended_or_stalled)
         if not execution.done.done():
             raise StoreUnavailable(
                 f"execution {execution.id} is waiting for its journal, which cannot be written "
