@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterable
 from contextvars import Context, copy_context
 
@@ -199,6 +200,7 @@ def view_of(execution: RunningExecution) -> Execution:
     )
 
 
+_COUNTS = ("mined", "finalized", "reverted", "pending", "displaced", "in_doubt")
 _COUNTED_AS = {
     EffectState.SIGNED: "pending",
     EffectState.CANCELLING: "pending",
@@ -235,9 +237,7 @@ def encode_completed(
         planned: How many actions planners decided on.
         effects: Where each effect stands at this moment.
     """
-    counts = dict.fromkeys(
-        ("mined", "finalized", "reverted", "pending", "displaced", "in_doubt"), 0
-    )
+    counts = dict.fromkeys(_COUNTS, 0)
     for state in effects:
         if state in _COUNTED_AS:
             counts[_COUNTED_AS[state]] += 1
@@ -249,3 +249,17 @@ def encode_completed(
 
 
 _NOTHING_DONE = encode_completed(SUCCEEDED, results=(), planned=0, effects=())
+
+
+def completed_fields(body: str) -> dict[str, Json]:
+    """Return the data of a `completed` event, from its text."""
+    if body is _NOTHING_DONE:  # so often that decoding it would show
+        return _nothing_done()
+    data: dict[str, Json] = json.loads(body)
+    return data
+
+
+def _nothing_done() -> dict[str, Json]:
+    effects: dict[str, Json] = dict.fromkeys(_COUNTS, 0)
+    outcome = str(Outcome.SUCCEEDED)
+    return {"outcome": outcome, "results": [], "error": None, "planned": 0, "effects": effects}

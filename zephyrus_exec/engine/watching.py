@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator
 
 from ..errors import ExecutionReleased, StoreUnavailable
@@ -11,7 +10,7 @@ from ..interfaces.clock import Clock
 from ..interfaces.store import ExecutionStore
 from ..model import Event, EventKind, Json
 from .clock import wait_until
-from .execution import RunningExecution
+from .execution import RunningExecution, completed_fields
 from .listing import load_execution
 from .roster import Roster
 from .wakeups import ANY, Wakeups
@@ -120,8 +119,7 @@ class Watching:
         if execution is not None:
             await self._wait_for_end(execution)
             if not execution.done.cancelled():
-                body: dict[str, Json] = json.loads(execution.done.result())
-                return body
+                return completed_fields(execution.done.result())
         async for event in self.watch(execution_id):
             last = event
         return last.data
