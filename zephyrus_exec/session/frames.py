@@ -105,7 +105,7 @@ class EventFrames:
 
 @lru_cache(maxsize=256)
 def _short_completed(agent_id: str, body: str, language: Language) -> str:
-    """Return `completed_data` as text, from that of the event; made once for ends that are alike."""
+    """Return `completed_data` as text, from that of the event; once for ends that are alike."""
     return dumps(written(completed_data(agent_id, json.loads(body), language)))
 
 
