@@ -127,8 +127,7 @@ class Watching:
     async def _wait_for_end(self, execution: RunningExecution) -> None:
         ended_or_stalled = self._stalls.register(execution.id)
         try:
-            if not execution.done.done():
-                await ended_or_stalled
+            await ended_or_stalled
         finally:
             self._stalls.unregister(execution.id, ended_or_stalled)
         if not execution.done.done():
