@@ -237,6 +237,7 @@ def _file_keys() -> str:
         "drain_timeout": "Seconds that running executions get on a stop.",
         "log_level": "`debug`, `info`, `warning`, `error` or `critical`: the least that is logged.",
         "log_format": "`text` or `json`: how lines are logged.",
+        "loop": "`auto`, `asyncio` or `uvloop`: the event loop.",
         "chains": "Chain id → RPC URL, a list of them, or a table, see below.",
         "signers": "Name → signer, see below. Names are small letters, digits and `_`.",
         "limits": "Bounds, see below.",

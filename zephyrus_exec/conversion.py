@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from difflib import get_close_matches
 from enum import StrEnum
+from functools import lru_cache
 from json.encoder import encode_basestring
 from types import UnionType
 from typing import Any, Final, NoReturn, TypeAlias, TypeVar, Union, get_args, get_origin
@@ -102,6 +103,16 @@ def quote(text: str) -> str:
         return _utf8(encode_basestring(text))
     except ValueError:
         raise _refused("$", *_SURROGATE) from None
+
+
+@lru_cache(maxsize=4096)
+def quote_id(text: str) -> str:
+    """Return what `quote` does, remembered: for ids, which are short and written all the time.
+
+    Raises:
+        InvalidValue: It holds a lone surrogate.
+    """
+    return quote(text)
 
 
 def _utf8(text: str) -> str:
@@ -235,7 +246,8 @@ def _shown(text: str) -> str:
 def _string(value: object, _: object = None) -> str:
     if not isinstance(value, str):
         _expected("a string", value)
-    _well_formed(value)
+    if not value.isascii():
+        _well_formed(value)
     return value
 
 
@@ -290,13 +302,15 @@ def _decimal(value: object, _: object = None) -> Decimal:
 
 
 def _enum(value: object, kind: type[StrEnum]) -> StrEnum:
+    if isinstance(value, str):
+        found = kind._value2member_map_.get(value)
+        if isinstance(found, kind):
+            return found
     allowed = [member.value for member in kind]
     if not isinstance(value, str):
         _expected(f"one of {', '.join(allowed)}", value)
-    if value not in allowed:
-        remedy = f"{_hint(value, allowed)}write one of {', '.join(allowed)}"
-        raise _Refusal(f"{_shown(value)} is not allowed", remedy)
-    return kind(value)
+    remedy = f"{_hint(value, allowed)}write one of {', '.join(allowed)}"
+    raise _Refusal(f"{_shown(value)} is not allowed", remedy)
 
 
 def _hint(word: str, known: Collection[str]) -> str:
@@ -371,19 +385,22 @@ def _class_hook(kind: type[Any], converter: Converter) -> _Hook:
     overrides: Any = {"value_wei": override(struct_hook=_amount)} if kind is Action else {}
     build = make_dict_structure_fn(kind, converter, **overrides)
     fields = attrs.fields(kind)
-    known = [field.alias for field in fields]
-    required = [field.alias for field in fields if field.default is attrs.NOTHING]
+    known = {field.alias: None for field in fields}
+    required = {field.alias: None for field in fields if field.default is attrs.NOTHING}
 
     def hook(value: object, _: object) -> Any:
         if not isinstance(value, Mapping):
             _expected("an object", value)
-        _check_keys(value, known, required)
+        if not required.keys() <= value.keys() <= known.keys():
+            _check_keys(value, known, required)
         return build(value, kind)
 
     return hook
 
 
-def _check_keys(value: Mapping[Any, object], known: list[str], required: list[str]) -> None:
+def _check_keys(
+    value: Mapping[Any, object], known: Collection[str], required: Collection[str]
+) -> None:
     for key in value:
         if _key(key) not in known:
             remedy = f"{_hint(key, known)}remove it, or write one of {', '.join(known)}"

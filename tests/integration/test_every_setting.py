@@ -276,6 +276,41 @@ async def test_a_server_is_where_and_what_its_settings_say(tmp_path: Path, way: 
 
 
 @pytest.mark.slow
+@pytest.mark.shows("ZEPHYRUS_LOOP", "serve --loop")
+@pytest.mark.parametrize(
+    ("flags", "env", "hidden", "loop"),
+    [
+        ((), {}, (), "uvloop"),
+        (("--loop", "uvloop"), {"ZEPHYRUS_LOOP": "asyncio"}, (), "uvloop"),
+        ((), {"ZEPHYRUS_LOOP": "asyncio"}, (), "asyncio"),
+        ((), {}, ("uvloop",), "asyncio"),
+    ],
+)
+async def test_the_server_runs_on_the_loop_it_is_told_or_the_best_there_is(
+    tmp_path: Path,
+    flags: tuple[str, ...],
+    env: dict[str, str],
+    hidden: tuple[str, ...],
+    loop: str,
+) -> None:
+    flags = (*LOOPBACK, "--store", "memory:", "--log-level", "info", *flags)
+    async with serving(*flags, env=env, cwd=tmp_path, hidden=hidden) as server:
+        assert "Agente no encontrado" in (await answer(server)).error
+        ended = await server.stop()
+    assert ended.code == 0
+    logged = [line for line in [*server.banner, *ended.err.splitlines()] if "event loop" in line]
+    assert len(logged) == 1
+    assert loop in logged[0]
+
+
+@pytest.mark.shows("ZEPHYRUS_LOOP", "serve --loop")
+def test_a_loop_that_is_not_there_is_told_with_how_to_get_it(tmp_path: Path) -> None:
+    ended = run("serve", "--loop", "uvloop", cwd=tmp_path, hidden=("uvloop",))
+    assert ended.code == 2
+    assert 'pip install "zephyrus-exec[fast]"' in ended.complaint
+
+
+@pytest.mark.slow
 @pytest.mark.shows("PORT")
 async def test_port_beats_ws_port(tmp_path: Path) -> None:
     port = str(free_port())

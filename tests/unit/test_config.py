@@ -50,6 +50,8 @@ def test_without_any_source_everything_is_the_default() -> None:
         ("agents_chain_id", "1", "ZEPHYRUS_AGENTS_CHAIN_ID", "2", "3", (1, 2, 3, None)),
         ("language", "en", "ZEPHYRUS_LANGUAGE", "en", '"en"', ("en", "en", "en", "es")),
         ("drain_timeout", 1.5, "ZEPHYRUS_DRAIN_TIMEOUT", "2", "3", (1.5, 2.0, 3.0, 8.0)),
+        ("loop", "asyncio", "ZEPHYRUS_LOOP", "uvloop", '"asyncio"',
+         ("asyncio", "uvloop", "asyncio", "auto")),
     ],
 )  # fmt: skip
 def test_flags_beat_the_environment_which_beats_the_file_which_beats_defaults(

@@ -21,6 +21,9 @@ def presented(handshake: Handshake) -> str | None:
     It may stand in the header `Authorization`, or, for browsers, in an offered subprotocol; never
     in the URL, which is kept in too many logs.
     """
+    headers = handshake.headers
+    if "authorization" not in headers and "sec-websocket-protocol" not in headers:
+        return None  # most peers of this machine, asked at each of their requests
     found = {*_in_header(handshake), *_in_subprotocols(handshake)}
     if not found:
         return None

@@ -31,6 +31,7 @@ from . import (
 )
 from .connecting import DEFAULT_URL
 from .logs import logging_restored
+from .loop import choose_loop
 from .output import note
 from .usage import EXIT_USAGE, Parser
 
@@ -58,7 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _ended(command: Command, options: argparse.Namespace) -> int:
     try:
-        return asyncio.run(_run(command, options))
+        with asyncio.Runner(loop_factory=options.choose_loop(options)) as runner:
+            return runner.run(_run(command, options))
     except ZephyrusError as error:
         note(f"zephyrus-exec: {error.message}")
         return EXIT_USAGE
@@ -71,6 +73,10 @@ def _ended(command: Command, options: argparse.Namespace) -> int:
         return EXIT_OK
 
 
+def _asyncio(_: argparse.Namespace) -> None:
+    """Leave the loop to asyncio."""
+
+
 async def _run(command: Command, options: argparse.Namespace) -> int:
     return await command(options)
 
@@ -81,6 +87,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="zephyrus-exec", description="Run agents somewhere else and watch every step."
     )
     parser.add_argument("--version", action="version", version=f"zephyrus-exec {__version__}")
+    parser.set_defaults(choose_loop=_asyncio)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_serve(commands)
     _add_execute(commands)
@@ -115,7 +122,8 @@ def _add_serve(commands: _Commands) -> None:
         "--log-level", help=f"the least that is logged: {', '.join(LEVELS)} [warning]"
     )
     serve.add_argument("--log-format", help="how lines are logged: text or json [text]")
-    serve.set_defaults(command=serving.serve_command)
+    serve.add_argument("--loop", help="event loop: auto, asyncio or uvloop [auto]")
+    serve.set_defaults(command=serving.serve_command, choose_loop=choose_loop)
 
 
 def _add_access(serve: argparse.ArgumentParser) -> None:

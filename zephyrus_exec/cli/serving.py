@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ from .logs import start_logging
 from .output import note
 from .sources import check_agents
 
+_log = logging.getLogger(__name__)
+
 _AGENTS_SHOWN = 10
 
 
@@ -33,6 +36,7 @@ async def serve_command(options: argparse.Namespace) -> int:
     """Serve until the process is asked to stop, then drain."""
     settings = read_settings(options)
     start_logging(settings)
+    _log.info("the event loop is that of %s", type(asyncio.get_running_loop()).__module__)
     warn_of_misfits(options)
     check_agents(settings)
     authenticator, made = make_authenticator(

@@ -74,6 +74,7 @@ class File:
     drain_timeout: float | None = None
     log_level: str | None = None
     log_format: str | None = None
+    loop: str | None = None
     chains: Mapping[str, Json] = field(factory=dict)
     signers: Mapping[str, Json] = field(factory=dict)
     limits: Limits = field(factory=Limits)

@@ -109,6 +109,8 @@ class Settings:
     """The least that is logged: `debug`, `info`, `warning`, `error` or `critical`."""
     log_format: str = "text"
     """`text` or `json`."""
+    loop: str = "auto"
+    """The event loop: `asyncio`, `uvloop`, or `auto`: uvloop where it is installed."""
     chains: Mapping[int, tuple[str, ...]] = field(factory=dict, repr=_hosts)
     """RPC URLs by chain id, best first."""
     chain_rules: Mapping[int, ChainRules] = field(factory=dict)

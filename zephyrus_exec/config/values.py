@@ -17,6 +17,9 @@ MEMORY_STORE: Final = "memory:"
 LANGUAGES: Final = ("es", "en")
 """Languages the server's texts exist in."""
 
+LOOPS: Final = ("auto", "asyncio", "uvloop")
+"""Event loops; `auto` is uvloop where that is installed."""
+
 
 def _host(source: str, value: object) -> str | None:
     text = str(value).strip()
@@ -107,6 +110,7 @@ SCALARS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[str, object], Any]]
     "drain_timeout": (("ZEPHYRUS_DRAIN_TIMEOUT",), _seconds),
     "log_level": (("LOG_LEVEL",), _word("log level", LEVELS)),
     "log_format": (("LOG_FORMAT",), _word("log format", FORMATS)),
+    "loop": (("ZEPHYRUS_LOOP",), _word("loop", LOOPS)),
 }
 """Name → the variables that set it, the strongest first, and how its text is read."""
 

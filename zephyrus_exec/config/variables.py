@@ -101,6 +101,13 @@ VARIABLES: Final = (
         "text",
     ),
     Variable(
+        "ZEPHYRUS_LOOP",
+        "The event loop: `asyncio`, `uvloop`, or `auto`: uvloop where it is installed.",
+        "--loop",
+        "loop",
+        "auto",
+    ),
+    Variable(
         "ZEPHYRUS_RPC_<CHAINID>",
         "RPC URLs of a chain, separated by commas, best first.",
         "--rpc",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from typing import Final
 
-from ..conversion import as_json, dumps, quote
+from ..conversion import as_json, dumps, quote_id
 from ..errors import (
     AgentStopped,
     CommitUnknown,
@@ -43,14 +43,11 @@ _WITHDRAWN = Ending(
 )
 
 
-@contextmanager
-def _overloaded_without_store() -> Iterator[None]:
-    try:
-        yield
-    except (StoreUnavailable, CommitUnknown) as error:
-        raise Overloaded(
-            "the journal cannot be written now; nothing was executed, try later"
-        ) from error
+_NOT_WRITTEN: Final = (StoreUnavailable, CommitUnknown)
+
+
+def _overloaded() -> Overloaded:
+    return Overloaded("the journal cannot be written now; nothing was executed, try later")
 
 
 class Acceptance:
@@ -153,8 +150,10 @@ class Acceptance:
 
     async def _join(self, execution: RunningExecution, claim: Claim | None) -> None:
         if claim is not None:
-            with _overloaded_without_store():
+            try:
                 await self._store.commit([claim(execution.id)])
+            except _NOT_WRITTEN as error:
+                raise _overloaded() from error
 
     async def _look_up(self, agent_id: str, principal: Principal) -> tuple[Agent, Contract | None]:
         agent = await self._access.agent(agent_id, principal)
@@ -171,20 +170,21 @@ class Acceptance:
         keep = () if self._snapshots.is_stored(snapshot) else (snapshot.keep,)
         writes = (*claims, *keep)
         try:
-            with _overloaded_without_store():
-                await self._leases.ensure()
-                self._add_accepted(execution)
-                await self._leases.commit_under(
-                    lambda lease: execution.journal.commit(
-                        writes, record=record_of(execution, self._leases.owner), expect=(lease,)
-                    )
+            await self._leases.ensure()
+            self._add_accepted(execution)
+            await self._leases.commit_under(
+                lambda lease: execution.journal.commit(
+                    writes, record=record_of(execution, self._leases.owner), expect=(lease,)
                 )
+            )
         except asyncio.CancelledError:
             execution.ask_to_end(_WITHDRAWN)
             execution.task = spawn(self._withdraw(execution), f"zephyrus {execution.id}")
             raise
-        except BaseException:
+        except BaseException as error:
             self._roster.leave(execution)
+            if isinstance(error, _NOT_WRITTEN):
+                raise _overloaded() from error
             raise
         self._snapshots.stored(snapshot)
         if _log.isEnabledFor(logging.INFO):
@@ -204,8 +204,8 @@ class Acceptance:
         given = "null" if execution.input is None else dumps(execution.input)
         execution.journal.add_encoded(
             EventKind.ACCEPTED,
-            f'{{"agent_id":{quote(execution.agent.id)},"snapshot":"{execution.snapshot.keep.key}",'
-            f'"principal":{quote(execution.principal.id)},"input":{given},'
+            f'{{"agent_id":{quote_id(execution.agent.id)},"snapshot":"{execution.snapshot.keep.key}",'
+            f'"principal":{quote_id(execution.principal.id)},"input":{given},'
             f'"deadline":{execution.deadline!r}}}',
         )
         if execution.ticket.running:

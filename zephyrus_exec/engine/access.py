@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from ..errors import AgentNotFound, EffectNotFound, ExecutionNotFound
 from ..interfaces.access import Authorizer
@@ -20,6 +20,9 @@ May: TypeAlias = Callable[[Principal, Execution], Awaitable[bool]]
 """One of the authorizer's questions about executions."""
 
 _log = logging.getLogger(__name__)
+
+_NO_AGENT: Final = Agent("-")
+"""Stands in for one that is not there."""
 
 
 class Access:
@@ -56,8 +59,7 @@ class Access:
             agent = await self._agents.get_agent(agent_id)
         except AgentNotFound:
             agent = None
-        stand_in = Agent("-")
-        allowed = await self.authorizer.may_execute(principal, agent or stand_in)
+        allowed = await self.authorizer.may_execute(principal, agent or _NO_AGENT)
         if agent is None or not allowed:
             _log.info("%s may not execute agent %.100r, or there is none", principal.id, agent_id)
             raise AgentNotFound(f"there is no agent {agent_id!r}", agent_id=agent_id)

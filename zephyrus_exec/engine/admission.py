@@ -72,7 +72,12 @@ class Admission:
                 f"{self.queued} executions are waiting already; nothing was executed, try later",
                 queued=self.queued,
             )
-        queue = self._agents.setdefault(ticket.agent_id, _AgentQueue())
+        queue = self._agents.get(ticket.agent_id)
+        if queue is None:
+            queue = self._agents[ticket.agent_id] = _AgentQueue()
+        if not must_wait:
+            self._start(queue, ticket)
+            return
         queue.waiting.append(ticket)
         self.queued += 1
         self._note(ticket.agent_id, queue)
@@ -87,10 +92,12 @@ class Admission:
         else:
             queue.waiting.remove(ticket)
             self.queued -= 1
-        self._note(ticket.agent_id, queue)
+        if queue.waiting or not ticket.running:
+            self._note(ticket.agent_id, queue)
         if not queue.running and not queue.waiting:
             del self._agents[ticket.agent_id]
-        self._advance()
+        if self._ready:
+            self._advance()
 
     def _note(self, agent_id: str, queue: _AgentQueue) -> None:
         """Keep the agent's turn if it can use one; otherwise it has none."""
@@ -105,9 +112,12 @@ class Admission:
             del self._ready[agent_id]
             queue = self._agents[agent_id]
             ticket = queue.waiting.popleft()
-            ticket.running = True
-            queue.running += 1
             self.queued -= 1
-            self.running += 1
+            self._start(queue, ticket)
             self._note(agent_id, queue)
-            ticket.start()
+
+    def _start(self, queue: _AgentQueue, ticket: Ticket) -> None:
+        ticket.running = True
+        queue.running += 1
+        self.running += 1
+        ticket.start()

@@ -46,8 +46,8 @@ async def wait_until(clock: Clock, when: float, future: asyncio.Future[Any]) -> 
 
 def new_id() -> str:
     """Return a new UUIDv7 (RFC 9562 section 5.7): 48 bits of milliseconds, the rest random."""
-    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    chance = bytearray(os.urandom(10))
+    chance[0] = 0x70 | chance[0] & 0x0F  # the version
+    chance[2] = 0x80 | chance[2] & 0x3F  # the variant
+    time_text, text = f"{time.time_ns() // 1_000_000:012x}", chance.hex()
+    return f"{time_text[:8]}-{time_text[8:]}-{text[:4]}-{text[4:8]}-{text[8:]}"

@@ -149,7 +149,8 @@ class Conductor:
         execution.ended = True
         try:
             await execution.journal.settle()
-            await self._tools.effects.refresh(execution.effects)
+            if execution.effects:
+                await self._tools.effects.refresh(execution.effects)
             ending = _told(execution, ending)
             body = completed_body(execution, ending)
             execution.journal.add_encoded(EventKind.COMPLETED, body)
@@ -161,6 +162,7 @@ class Conductor:
         else:
             _tell_end(execution, ending, now)
             execution.done.set_result(body)
+            self._roster.waits.wake(execution.id)
             if all(effect.told for effect in execution.effects.values()):
                 await self._retention.ended(execution.id)
         self._roster.leave(execution)

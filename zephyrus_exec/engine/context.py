@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 
 from attrs import evolve
 
@@ -33,7 +34,7 @@ class ExecutionContext(RunContext):
         self._journal = execution.journal
         self._past = execution.past
         self._steps = Steps(execution, tools.clock)
-        self._calls = Calls(self._steps, tools)
+        self._tools = tools
         self.execution_id = execution.id
         self.agent = execution.agent
         self.contract = execution.contract
@@ -139,3 +140,8 @@ class ExecutionContext(RunContext):
     async def invoke(self, action: Action) -> ActionResult:
         """Call a function of the agent's contract, and journal what came of it."""
         return await self._calls.invoke(action)
+
+    @cached_property
+    def _calls(self) -> Calls:
+        """The calls, once there is one."""
+        return Calls(self._steps, self._tools)

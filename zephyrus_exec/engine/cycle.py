@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from typing import Final
 
 from ..conversion import structure, unstructure
 from ..errors import (
@@ -60,8 +61,8 @@ class CycleRunner:
             PlannerNotConfigured: It names none, or one that is not registered.
         """
         component = agent.planner
-        known = ", ".join(sorted(self._planners)) or "none"
         if component is None:
+            known = self._known()
             raise PlannerNotConfigured(
                 f"agent {agent.id} names no planner; set planner.name to one of: {known}",
                 planner=None,
@@ -69,6 +70,7 @@ class CycleRunner:
             )
         planner = self._planners.get(component.name)
         if planner is None:
+            known = self._known()
             raise PlannerNotConfigured(
                 f"agent {agent.id} names the planner {component.name!r}, which is not "
                 f"registered; registered: {known}",
@@ -77,18 +79,20 @@ class CycleRunner:
             )
         return planner
 
+    def _known(self) -> str:
+        return ", ".join(sorted(self._planners)) or "none"
+
     async def _decide(self, planner: Planner, context: RunContext, cycle: int) -> Plan:
         async def ask() -> JsonObject:
             request = PlanRequest(
                 context.agent, context.contract, context.input, cycle, context.history
             )
-            answer = unstructure(await self._ask(planner, request))
-            if not isinstance(answer, dict):
-                raise InvalidPlan("the planner's answer is no plan; return a Plan", field="$")
-            return answer
+            if getattr(planner, "pure", False):  # it costs nothing, so there is nothing to wait for
+                return _written(await planner.plan(request))
+            return _written(await self._ask(planner, request))
 
         try:
-            return structure(await context.decide(ask), Plan)
+            return _read(await context.decide(ask))
         except InvalidValue as error:
             raise InvalidPlan(f"the planner's answer: {error.message}", **error.details) from error
 
@@ -112,3 +116,22 @@ class CycleRunner:
                     raise error_from(result.error or {})
                 return True
         return False
+
+
+def _written(plan: Plan) -> JsonObject:
+    """Return a plan as JSON. Every execution ends with one that is empty: that costs no look-up."""
+    if type(plan) is Plan and not plan.actions and type(plan.final) is bool:
+        return {"actions": [], "final": plan.final}
+    answer = unstructure(plan)
+    if not isinstance(answer, dict):
+        raise InvalidPlan("the planner's answer is no plan; return a Plan", field="$")
+    return answer
+
+
+def _read(decision: JsonObject) -> Plan:
+    if decision == _DONE and decision["final"] is True:
+        return Plan(final=True)
+    return structure(decision, Plan)
+
+
+_DONE: Final[JsonObject] = {"actions": [], "final": True}

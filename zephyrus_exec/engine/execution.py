@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterable
 from contextvars import Context, copy_context
 
 from attrs import define, field, frozen
 
-from ..conversion import dumps, quote
+from ..conversion import dumps, quote_id
 from ..errors import ExecutionCancelled, ZephyrusError
 from ..model import ActionResult, Agent, Contract, EventKind, Execution, Json, Outcome, Principal
 from .admission import Ticket
@@ -53,6 +54,8 @@ class RunningExecution:
     """Resolves to the body of the `completed` event."""
     context: Context = field(factory=copy_context)
     """Of whoever asked for it: its task runs in it, whoever's leaving starts that."""
+    agent: Agent = field(init=False)
+    """The agent as it was when the execution was accepted."""
     ticket: Ticket = field(init=False)
     alarm: Deadline | None = None
     """Fires at the deadline."""
@@ -88,9 +91,8 @@ class RunningExecution:
     released: bool = False
     """Whether it is left to the next process: nothing more is journaled here."""
 
-    @property
-    def agent(self) -> Agent:
-        """The agent as it was when the execution was accepted."""
+    @agent.default
+    def _agent(self) -> Agent:
         return self.snapshot.agent
 
     @property
@@ -110,6 +112,8 @@ class RunningExecution:
     @property
     def doubtful(self) -> bool:
         """Whether anything of it may or may not have happened."""
+        if not self.effects:
+            return self.in_doubt
         return self.in_doubt or any(
             effect.state is EffectState.IN_DOUBT for effect in self.effects.values()
         )
@@ -152,7 +156,7 @@ def open_group(owner: str) -> str:
 def add_started(execution: RunningExecution, owner: str) -> None:
     """Journal, with the next commit, that this owner begins to run it."""
     execution.started = True
-    execution.journal.add_encoded(EventKind.STARTED, f'{{"owner":{quote(owner)}}}')
+    execution.journal.add_encoded(EventKind.STARTED, f'{{"owner":{quote_id(owner)}}}')
 
 
 def record_of(
@@ -166,10 +170,11 @@ def record_of(
         ending: How it ends; null: it does not yet.
         ended_at: Seconds since the epoch, where it ends.
     """
+    agent = execution.agent
+    agent_owner = "" if agent.owner is None else f'"agent_owner":{quote_id(agent.owner)},'
     who = (
-        f'{{"agent_id":{quote(execution.agent.id)},"principal":{quote(execution.principal.id)},'
-        f"{_agent_owner(execution.agent)}"
-        f'"owner":{quote(owner)},"created_at":{execution.created_at!r},'
+        f'{{"agent_id":{quote_id(agent.id)},"principal":{quote_id(execution.principal.id)},'
+        f'{agent_owner}"owner":{quote_id(owner)},"created_at":{execution.created_at!r},'
     )
     if ending is None:
         status = "running" if execution.started or execution.ticket.running else "queued"
@@ -181,10 +186,6 @@ def record_of(
         f'"outcome":"{ending.outcome}","error":{error}}}'
     )
     return who + stands, ENDED
-
-
-def _agent_owner(agent: Agent) -> str:
-    return "" if agent.owner is None else f'"agent_owner":{quote(agent.owner)},'
 
 
 def view_of(execution: RunningExecution) -> Execution:
@@ -199,6 +200,7 @@ def view_of(execution: RunningExecution) -> Execution:
     )
 
 
+_COUNTS = ("mined", "finalized", "reverted", "pending", "displaced", "in_doubt")
 _COUNTED_AS = {
     EffectState.SIGNED: "pending",
     EffectState.CANCELLING: "pending",
@@ -235,9 +237,7 @@ def encode_completed(
         planned: How many actions planners decided on.
         effects: Where each effect stands at this moment.
     """
-    counts = dict.fromkeys(
-        ("mined", "finalized", "reverted", "pending", "displaced", "in_doubt"), 0
-    )
+    counts = dict.fromkeys(_COUNTS, 0)
     for state in effects:
         if state in _COUNTED_AS:
             counts[_COUNTED_AS[state]] += 1
@@ -249,3 +249,17 @@ def encode_completed(
 
 
 _NOTHING_DONE = encode_completed(SUCCEEDED, results=(), planned=0, effects=())
+
+
+def completed_fields(body: str) -> dict[str, Json]:
+    """Return the data of a `completed` event, from its text."""
+    if body is _NOTHING_DONE:  # so often that decoding it would show
+        return _nothing_done()
+    data: dict[str, Json] = json.loads(body)
+    return data
+
+
+def _nothing_done() -> dict[str, Json]:
+    effects: dict[str, Json] = dict.fromkeys(_COUNTS, 0)
+    outcome = str(Outcome.SUCCEEDED)
+    return {"outcome": outcome, "results": [], "error": None, "planned": 0, "effects": effects}

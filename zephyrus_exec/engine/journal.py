@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from attrs import frozen
+from attrs import define
 
 from ..conversion import dumps
 from ..errors import (
@@ -59,7 +59,7 @@ def _unheard(_execution_id: str, _since: float) -> None:
     """Tell nobody that the store does not write."""
 
 
-@frozen
+@define
 class _Unit:
     """One commit of a journal."""
 
@@ -137,16 +137,16 @@ class Journal:
         Raises:
             NotRunning: `completed` was added before.
         """
-        self._pending.append(self._event(kind, body))
+        if self._closed:
+            raise self._over()
+        self._pending.append(NewEvent(self._clock.now(), kind, body))
         self._closed = kind == EventKind.COMPLETED
 
-    def _event(self, kind: str, body: str) -> NewEvent:
-        if self._closed:
-            raise NotRunning(
-                "this execution has ended; nothing can be added to it",
-                execution_id=self.execution_id,
-            )
-        return NewEvent(at=self._clock.now(), kind=kind, body=body)
+    def _over(self) -> NotRunning:
+        return NotRunning(
+            "this execution has ended; nothing can be added to it",
+            execution_id=self.execution_id,
+        )
 
     async def commit(
         self,
@@ -176,8 +176,10 @@ class Journal:
             StoreConflict: A condition of `writes` or `expect` does not hold; nothing was written.
                 What was added before goes with the next commit, `event` is forgotten.
         """
-        async with self._turn:
-            await self._resolve()
+        await self._turn.acquire()  # `async with` would cost twice as many calls
+        try:
+            if self._unresolved is not None:
+                await self._resolve()
             unit = self._unit(writes, event, record, durable=durable, then=then)
             self._unresolved = unit
             try:
@@ -186,6 +188,8 @@ class Journal:
                 self._unresolved = None
                 raise
             self._done(unit)
+        finally:
+            self._turn.release()
 
     def close(self) -> None:
         """Refuse everything from now on; what is under way may still be written."""
@@ -208,7 +212,9 @@ class Journal:
     ) -> _Unit:
         events = tuple(self._pending)
         if event is not None:
-            events += (self._event(event[0], dumps(event[1])),)
+            if self._closed:
+                raise self._over()
+            events += (NewEvent(self._clock.now(), event[0], dumps(event[1])),)
         unit: list[Write] = list(writes)
         if events:
             unit.append(Append(self.execution_id, self._seq + 1, events))

@@ -54,13 +54,16 @@ class Leases:
         self.owner = new_id()
         """Id of this process; another one once its lease was lost."""
         self._version = 0
+        self._held = Expect(OWNER, self.owner, 0)
         self._until = 0.0
         self._renewing = asyncio.Lock()
 
     @property
     def held(self) -> Expect:
         """The condition that this process has its lease."""
-        return Expect(OWNER, self.owner, self._version)
+        if self._held.version != self._version or self._held.key != self.owner:
+            self._held = Expect(OWNER, self.owner, self._version)
+        return self._held
 
     async def ensure(self) -> None:
         """Renew the lease if it has run out, so that nothing is accepted without one.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
+from functools import partial
 
 from ..errors import AgentBusy
 from ..model import Agent, Overlap, Principal
@@ -26,8 +27,10 @@ class Roster:
         self.executions: dict[str, RunningExecution] = {}
         self._wakeups = wakeups
         self._ended = RecentlyEnded()
-        self._of_agent: dict[str, list[RunningExecution]] = {}
+        self._of_agent: dict[str, dict[RunningExecution, None]] = {}
         self._of_principal: dict[str, set[RunningExecution]] = {}
+        self.waits = Wakeups()
+        """Futures of those who wait for an execution's end; resolved by that at the latest."""
         self.idle = asyncio.Event()
         """Set while there is no execution."""
         self.idle.set()
@@ -53,11 +56,11 @@ class Roster:
             Overloaded: It would have to wait, and the queue is full.
         """
         agent = execution.agent
-        execution.ticket = Ticket(agent.id, agent.max_concurrent, lambda: start(execution))
+        execution.ticket = Ticket(agent.id, agent.max_concurrent, partial(start, execution))
         self.admission.enter(execution.ticket, bounded=bounded)
         self.executions[execution.id] = execution
         execution.present = True
-        self._of_agent.setdefault(agent.id, []).append(execution)
+        self._of_agent.setdefault(agent.id, {})[execution] = None
         self._of_principal.setdefault(execution.principal.id, set()).add(execution)
         self.idle.clear()
 
@@ -76,7 +79,7 @@ class Roster:
         if execution.alarm is not None:
             execution.alarm.cancel()
         siblings = self._of_agent[execution.agent.id]
-        siblings.remove(execution)
+        del siblings[execution]
         if not siblings:
             del self._of_agent[execution.agent.id]
         mine = self._of_principal[execution.principal.id]
@@ -86,6 +89,7 @@ class Roster:
         self.admission.leave(execution.ticket)
         execution.done.cancel()  # unless it has its result: then this changes nothing
         self._wakeups.wake(execution.id)
+        self.waits.wake(execution.id)
         if not self.executions:
             self.idle.set()
 

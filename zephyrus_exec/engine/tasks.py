@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Coroutine
 from contextvars import Context
-from typing import Any
 
 _log = logging.getLogger(__name__)
 
@@ -24,26 +23,6 @@ def spawn(
     task = asyncio.create_task(work, name=name, context=context)
     task.add_done_callback(_tell)
     return task
-
-
-async def first_of(*futures: asyncio.Future[Any]) -> None:
-    """Return once one of them is done; they stay as they are, also where the caller is cancelled.
-
-    Like `asyncio.wait`, at a fraction of its price.
-    """
-    waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def wake(_: asyncio.Future[Any]) -> None:
-        if not waiter.done():
-            waiter.set_result(None)
-
-    for future in futures:
-        future.add_done_callback(wake)
-    try:
-        await waiter
-    finally:
-        for future in futures:
-            future.remove_done_callback(wake)
 
 
 def _tell(task: asyncio.Task[None]) -> None:

@@ -22,6 +22,8 @@ class Wakeups:
 
     def wake(self, execution_id: str) -> None:
         """Wake everybody who waits for this execution, or for any."""
+        if not self._waiting and not self._armed:
+            return
         for future in (*self._waiting.pop(execution_id, ()), *self._waiting.pop(ANY, ())):
             if not future.done():
                 future.set_result(None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator
 
 from ..errors import ExecutionReleased, StoreUnavailable
@@ -11,10 +10,9 @@ from ..interfaces.clock import Clock
 from ..interfaces.store import ExecutionStore
 from ..model import Event, EventKind, Json
 from .clock import wait_until
-from .execution import RunningExecution
+from .execution import RunningExecution, completed_fields
 from .listing import load_execution
 from .roster import Roster
-from .tasks import first_of
 from .wakeups import ANY, Wakeups
 
 _POLL_FOREIGN = 0.5
@@ -47,7 +45,7 @@ class Watching:
         self._roster = roster
         self._wakeups = wakeups
         self._store_grace = store_grace
-        self._stalls = Wakeups()
+        self._stalls = roster.waits
         self.closed = False
         """Whether this process waits for no execution any more; those it had, it has released."""
 
@@ -121,18 +119,17 @@ class Watching:
         if execution is not None:
             await self._wait_for_end(execution)
             if not execution.done.cancelled():
-                body: dict[str, Json] = json.loads(execution.done.result())
-                return body
+                return completed_fields(execution.done.result())
         async for event in self.watch(execution_id):
             last = event
         return last.data
 
     async def _wait_for_end(self, execution: RunningExecution) -> None:
-        stalled = self._stalls.register(execution.id)
+        ended_or_stalled = self._stalls.register(execution.id)
         try:
-            await first_of(execution.done, stalled)
+            await ended_or_stalled
         finally:
-            self._stalls.unregister(execution.id, stalled)
+            self._stalls.unregister(execution.id, ended_or_stalled)
         if not execution.done.done():
             raise StoreUnavailable(
                 f"execution {execution.id} is waiting for its journal, which cannot be written "

@@ -39,7 +39,8 @@ class Planner(Protocol):
     """Decides; never touches a chain. The answer is journaled before anything is done with it.
 
     One whose answers depend on the request alone, and cost nothing, may say so by an attribute
-    `pure` that is True: it is asked, too, when an agent is only inspected.
+    `pure` that is True: it is asked, too, when an agent is only inspected, and no time-out watches
+    over its answers.
     """
 
     async def plan(self, request: PlanRequest) -> Plan:

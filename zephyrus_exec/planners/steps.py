@@ -16,13 +16,15 @@ from attrs import field, frozen
 from ..conversion import structure
 from ..errors import InvalidPlan, InvalidValue, ReferenceNotFound
 from ..interfaces.planner import Plan, PlanRequest
-from ..model import Action, AgentFunction, FunctionType, Json, JsonObject
+from ..model import Action, AgentFunction, Component, FunctionType, Json, JsonObject
 from .references import Malformed, Missing, Reference, fill, fill_object
 from .sources import NotYet, Sources
 
 _SETTINGS: Final = "$.planner.settings"
 _NAME: Final = re.compile(r"[\w-]+")
 _WEI: Final = re.compile(r"[0-9]{1,78}")
+_REMEMBERED: Final = 256
+"""Agents whose steps are kept, those that were asked for last."""
 
 
 @frozen
@@ -48,6 +50,9 @@ class StepsPlanner:
 
     pure: ClassVar[bool] = True
 
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[Component, Mapping[str, _Step]]] = {}
+
     async def plan(self, request: PlanRequest) -> Plan:
         """Return every next step whose references are all known, in order.
 
@@ -58,7 +63,7 @@ class StepsPlanner:
             InvalidPlan: The settings are wrong; details name `field`, `problem`, `remedy`.
             ReferenceNotFound: A reference leads nowhere; details name `reference`, `step`.
         """
-        steps = _read(request)
+        steps = self._steps(request)
         sources = Sources(request, {result.name: result for result in request.history})
         functions = {function.name: function for function in request.agent.functions}
         earlier: dict[str, AgentFunction] = {}
@@ -74,10 +79,21 @@ class StepsPlanner:
             earlier[name] = function
         return Plan(tuple(actions), final=not waiting)
 
+    def _steps(self, request: PlanRequest) -> Mapping[str, _Step]:
+        """Return the steps by name, in order; read once for an agent that does not change."""
+        agent_id, component = request.agent.id, request.agent.planner
+        known = self._known.pop(agent_id, None)
+        if component is None:
+            return _read(component)
+        if known is None or known[0] is not component:
+            known = component, _read(component)
+        self._known[agent_id] = known
+        if len(self._known) > _REMEMBERED:
+            del self._known[next(iter(self._known))]
+        return known[1]
 
-def _read(request: PlanRequest) -> dict[str, _Step]:
-    """Return the steps by name, in order."""
-    component = request.agent.planner
+
+def _read(component: Component | None) -> dict[str, _Step]:
     try:
         settings = structure(component.settings if component is not None else {}, _Settings)
     except InvalidValue as error:

@@ -41,7 +41,7 @@ def decode(
     if text.count("[") + text.count("{") > max_depth:
         _check_depth(text, max_depth)
     try:
-        value = _DECODER.decode(text)
+        value = _decoded(text)
     except (ValueError, RecursionError) as error:
         # Besides bad syntax: an integer with more digits than Python converts, and, where a
         # caller allows it, nesting deeper than its stack.
@@ -95,6 +95,18 @@ def _check_surrogates(value: dict[str, Json]) -> None:
         dumps(value)
     except InvalidValue:
         raise MalformedMessage("the frame holds a lone surrogate") from None
+
+
+def _decoded(text: str) -> Any:
+    """Return what the decoder does, without looking for the white space that hardly anybody sends.
+
+    What stands outside of the value, white space or not, is the decoder's to judge.
+    """
+    if text[:1] == "{":
+        value, end = _DECODER.raw_decode(text)
+        if end == len(text):
+            return value
+    return _DECODER.decode(text)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

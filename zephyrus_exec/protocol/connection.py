@@ -152,7 +152,7 @@ class V1Connection:
 
     def started(self) -> str:
         """Return the frame that says the current request is taken up."""
-        request = self._expect(State.REQUESTED, "started")
+        request = self._expect("started", running=False)
         frame = encode_started(request.agent_id, self._language)
         self._running = True
         return frame
@@ -166,7 +166,7 @@ class V1Connection:
         Raises:
             InvalidValue: A result is no JSON; the execution is still to be answered.
         """
-        request = self._expect(State.RUNNING, "completed")
+        request = self._expect("completed", running=True)
         frame = encode_completed(request.agent_id, results, self._language)
         self._next()
         return frame
@@ -177,7 +177,7 @@ class V1Connection:
         Args:
             error: As `render_failure` makes it.
         """
-        request = self._expect(State.RUNNING, "failed")
+        request = self._expect("failed", running=True)
         frame = encode_failed(request.agent_id, error)
         self._next()
         return frame
@@ -227,9 +227,9 @@ class V1Connection:
             self._unknown_bytes -= len(event.frame)
         self._running = False
 
-    def _expect(self, state: State, what: str) -> ExecuteRequest:
-        event = self.current
-        if self.state is not state or not isinstance(event, ExecuteRequest):
+    def _expect(self, what: str, *, running: bool) -> ExecuteRequest:
+        event = self._pending[0] if self._pending else None
+        if not isinstance(event, ExecuteRequest) or self._running is not running:
             raise self._wrong(what)
         return event
 

@@ -1,12 +1,13 @@
 """What v1 carries, and the exact bytes of its replies (spec `protocol.md`, "v1, frozen").
 
-The bytes are put together from prebuilt fragments: key order is part of the promise, and a
-`started` goes out for every request.
+The bytes are put together from prebuilt fragments: key order is part of the promise. What depends
+on the agent's id alone, at most 256 characters, is remembered.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, TypeAlias, TypeVar
 
 from attrs import frozen
@@ -92,6 +93,7 @@ def encode_request(request: ExecuteRequest) -> str:
     return f'{{"type":"websocket_execution","agent_id":{quote(request.agent_id)}}}'
 
 
+@lru_cache(maxsize=1024)
 def encode_started(agent_id: str, language: Language) -> str:
     """Return the frame that says the execution begins."""
     text = quote(TEXTS[language].started + agent_id)
@@ -100,11 +102,19 @@ def encode_started(agent_id: str, language: Language) -> str:
 
 def encode_completed(agent_id: str, results: Sequence[JsonObject], language: Language) -> str:
     """Return the frame that says the execution ended well; without results it says so too."""
-    items = dumps(results)
-    note = "" if results else f',"message":{quote(TEXTS[language].nothing_done)}'
+    if not results:
+        return _nothing_done(agent_id, language)
     return (
-        f'{_REPLY}true,"results":{items},"agent_id":{quote(agent_id)},'
-        f'"execution_count":{len(results)}{note}{_END}'
+        f'{_REPLY}true,"results":{dumps(results)},"agent_id":{quote(agent_id)},'
+        f'"execution_count":{len(results)}{_END}'
+    )
+
+
+@lru_cache(maxsize=1024)
+def _nothing_done(agent_id: str, language: Language) -> str:
+    return (
+        f'{_REPLY}true,"results":[],"agent_id":{quote(agent_id)},"execution_count":0,'
+        f'"message":{quote(TEXTS[language].nothing_done)}{_END}'
     )
 
 

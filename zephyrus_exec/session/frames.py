@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
-from ..conversion import structure
+from ..conversion import dumps, structure
 from ..engine.cursors import Cursor
 from ..errors import is_retryable
 from ..interfaces.transport import SharedText, SharedTexts
 from ..model import ActionResult, Event, EventKind, Json, Outcome
 from ..protocol.messages import result_item
 from ..protocol.texts import TEXTS, render_failure
-from ..protocol.v2.codec import encode
-from ..protocol.v2.events import encode_effect_event, encode_execution_event
+from ..protocol.v2.codec import encode, written
+from ..protocol.v2.events import (
+    encode_completed_event,
+    encode_effect_event,
+    encode_execution_event,
+)
 from ..protocol.v2.messages import CompletedData, EffectCounts, ErrorInfo, ExecutionCompleted
 from ..protocol.wording import Language
 
 _KEPT: Final = 2 << 20
 """Characters of frames that are kept, with their bytes, for the next who watches."""
+_SHORT: Final = 512
+"""Characters of an end that tells little, as those of many executions do in the same words."""
 
 
 BLOCK: Final = 64
@@ -80,9 +88,12 @@ class EventFrames:
         return frame
 
     def _encode(self, cursor: Cursor, event: Event) -> str:
+        if event.kind == EventKind.COMPLETED and len(event.body) <= _SHORT:
+            data = _short_completed(cursor.agent_id, event.body, self._language)
+            return encode_completed_event(event.stream, event.seq, event.at, data)
         if event.kind == EventKind.COMPLETED:
-            data = completed_data(cursor.agent_id, event.data, self._language)
-            return encode(ExecutionCompleted(event.stream, event.seq, event.at, data))
+            whole = completed_data(cursor.agent_id, event.data, self._language)
+            return encode(ExecutionCompleted(event.stream, event.seq, event.at, whole))
         return encode_execution_event(event.stream, event.seq, event.at, event.kind, event.body)
 
     def _keep(self, key: tuple[str, int], frame: SharedText) -> None:
@@ -90,6 +101,12 @@ class EventFrames:
         self._size += len(frame)
         while self._size > _KEPT:
             self._size -= len(self._frames.pop(next(iter(self._frames))))
+
+
+@lru_cache(maxsize=256)
+def _short_completed(agent_id: str, body: str, language: Language) -> str:
+    """Return `completed_data` as text, from that of the event; once for ends that are alike."""
+    return dumps(written(completed_data(agent_id, json.loads(body), language)))
 
 
 def completed_data(

@@ -195,8 +195,11 @@ class V1Session:
         language = self._connection.language
         items = completed["results"]
         assert isinstance(items, list)
+        succeeded = completed["outcome"] == Outcome.SUCCEEDED
+        if succeeded and not items:
+            return self._connection.completed(())
         results = [structure(item, ActionResult) for item in items]
-        if completed["outcome"] == Outcome.SUCCEEDED:
+        if succeeded:
             return self._connection.completed([result_item(each, language) for each in results])
         error, planned = completed["error"], completed["planned"]
         return self._connection.failed(

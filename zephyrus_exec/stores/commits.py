@@ -18,7 +18,7 @@ def check_shape(writes: Sequence[Write]) -> None:
         return
     places: set[str | tuple[str, str]] = set()
     for write in writes:
-        if isinstance(write, Append | Forget):
+        if isinstance(write, (Append, Forget)):
             places.add(write.stream)
             continue
         places.add((write.kind, write.key))

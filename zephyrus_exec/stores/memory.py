@@ -11,7 +11,6 @@ from ..interfaces.store import (
     ExecutionStore,
     Expect,
     Forget,
-    Keep,
     Put,
     Record,
     Write,
@@ -55,17 +54,17 @@ class MemoryStore(ExecutionStore):
             StoreUnavailable: The store is closed.
             StoreError: The writes name a record or stream twice.
         """
-        self._ensure_open()
+        if self._closed:
+            raise closed()
         check_shape(writes)
         for condition in expect:
             self._require(condition)
         for write in writes:
-            if isinstance(write, Forget):
-                continue
-            if not isinstance(write, Append):
+            if isinstance(write, Append):
+                if self._events.head(write.stream) != write.seq - 1:
+                    raise stream_conflict(write.stream, write.seq)
+            elif isinstance(write, (Put, Delete)):
                 self._require(write)
-            elif self._events.head(write.stream) != write.seq - 1:
-                raise stream_conflict(write.stream, write.seq)
         position = 0
         for write in writes:
             position = self._apply(write) or position
@@ -131,9 +130,7 @@ class MemoryStore(ExecutionStore):
         if self._closed:
             raise closed()
 
-    def _require(self, condition: Put | Keep | Delete | Expect) -> None:
-        if isinstance(condition, Keep):
-            return
+    def _require(self, condition: Put | Delete | Expect) -> None:
         record = self._records.get((condition.kind, condition.key))
         if (record.version if record else 0) != condition.version:
             raise record_conflict(condition.kind, condition.key, condition.version)

@@ -3,13 +3,45 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from itertools import islice
+from collections.abc import Iterator
+from itertools import chain, islice
 from operator import attrgetter
 
-from ..interfaces.store import Append
+from attrs import define
+
+from ..interfaces.store import Append, NewEvent
 from ..model import Event
 
+
+@define(eq=False)
+class _Batch:
+    """What one commit appended to a stream; its events are made when somebody reads them."""
+
+    stream: str
+    events: tuple[NewEvent, ...]
+    seq: int
+    """Number of the last of them in its stream."""
+    position: int
+    """Of the last of them."""
+    forgotten: bool = False
+
+    def after(self, number: int, last: int) -> Iterator[Event]:
+        """Yield the events behind `number`, on a scale on which the last of them is `last`."""
+        before = max(0, number - last + len(self.events))
+        seq = self.seq - len(self.events) + before
+        position = self.position - len(self.events) + before
+        for new in self.events[before:]:
+            seq, position = seq + 1, position + 1
+            yield Event(self.stream, seq, new.at, new.kind, new.body, new.schema, position)
+
+
+_seq = attrgetter("seq")
 _position = attrgetter("position")
+
+
+def _from(batches: list[_Batch], start: int) -> Iterator[_Batch]:
+    """Yield batches from a place on; a slice would copy them all, `islice` count up to it."""
+    return map(batches.__getitem__, range(start, len(batches)))
 
 
 class EventLog:
@@ -19,59 +51,55 @@ class EventLog:
     so forgetting costs no search.
     """
 
-    _SMALL = 1024
+    _SMALL = 512
 
     def __init__(self) -> None:
-        self._streams: dict[str, list[Event]] = {}
-        self._all: list[Event] = []
+        self._streams: dict[str, list[_Batch]] = {}
+        self._all: list[_Batch] = []
         self.position = 0
         """That of the last event that was ever added."""
-        self._forgotten: set[int] = set()
-        """Positions that are still in the order of commits, though their events are forgotten."""
+        self._forgotten = 0
+        """Batches that are still in the order of commits, though their stream is forgotten."""
 
     def head(self, stream: str) -> int:
         """Return the number of the stream's last event; 0 where there is none."""
-        events = self._streams.get(stream)
-        return events[-1].seq if events else 0
+        batches = self._streams.get(stream)
+        return batches[-1].seq if batches else 0
 
     def append(self, write: Append) -> int:
         """Add the events and return the position of the last; 0 where there are none."""
-        if not write.events:
+        count = len(write.events)
+        if not count:
             return 0
-        stream, position = write.stream, self.position
-        added = [
-            Event(stream, seq, new.at, new.kind, new.body, new.schema, position := position + 1)
-            for seq, new in enumerate(write.events, write.seq)
-        ]
-        events = self._streams.get(stream)
-        if events is None:
-            self._streams[stream] = added
+        self.position += count
+        batch = _Batch(write.stream, write.events, write.seq + count - 1, self.position)
+        batches = self._streams.get(write.stream)
+        if batches is None:
+            self._streams[write.stream] = [batch]
         else:
-            events += added
-        self._all += added
-        self.position = position
-        return position
+            batches.append(batch)
+        self._all.append(batch)
+        return self.position
 
     def forget(self, stream: str) -> None:
         """Drop a stream."""
-        dropped = self._streams.pop(stream, [])
-        self._forgotten.update(event.position for event in dropped)
-        if len(self._forgotten) > max(self._SMALL, len(self._all) // 2):
-            self._all = [event for event in self._all if event.position not in self._forgotten]
-            self._forgotten.clear()
+        for batch in (dropped := self._streams.pop(stream, [])):
+            batch.forgotten = True
+        self._forgotten += len(dropped)
+        if self._forgotten > max(self._SMALL, len(self._all) // 2):
+            self._all = [batch for batch in self._all if not batch.forgotten]
+            self._forgotten = 0
 
     def read(self, stream: str, after: int, limit: int) -> list[Event]:
         """Return at most `limit` events of the stream with `seq > after`."""
-        events = self._streams.get(stream)
-        if not events:
-            return []
-        start = max(0, after - events[0].seq + 1)
-        return events[start : start + limit]
+        batches = self._streams.get(stream, [])
+        found = _from(batches, bisect_right(batches, after, key=_seq))
+        events = chain.from_iterable(batch.after(after, batch.seq) for batch in found)
+        return list(islice(events, limit))
 
     def tail(self, position: int, limit: int) -> list[Event]:
         """Return at most `limit` events of all streams after `position`."""
-        start = bisect_right(self._all, position, key=_position)
-        if not self._forgotten:
-            return self._all[start : start + limit]
-        kept = (e for e in islice(self._all, start, None) if e.position not in self._forgotten)
-        return list(islice(kept, limit))
+        found = _from(self._all, bisect_right(self._all, position, key=_position))
+        kept = (batch for batch in found if not batch.forgotten)
+        events = chain.from_iterable(batch.after(position, batch.position) for batch in kept)
+        return list(islice(events, limit))

@@ -7,7 +7,7 @@ that the server may say more one day.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final, TypeAlias, cast, get_args
 
@@ -32,6 +32,8 @@ from .messages import (
 )
 
 _FACTORY: Final[Any] = attrs.Factory
+_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
+"""Types whose values are JSON as they are."""
 _Kinds: TypeAlias = Mapping[str, type[Any]]
 
 _OF_CLIENT: Final[_Kinds] = {kind.type: kind for kind in CLIENT_MESSAGES}
@@ -51,23 +53,22 @@ def encode(message: ClientMessage | ServerMessage) -> str:
 
 def written(value: attrs.AttrsInstance) -> dict[str, Json]:
     """Return a message, or a part of one, as JSON: fields that have their default are left out."""
-    items = {field.name: getattr(value, field.name) for field in attrs.fields(type(value))}
-    defaults = _defaults(type(value))
-    return {
-        name: _written(item)
-        for name, item in items.items()
-        if name not in defaults or item != defaults[name]
-    }
+    told: dict[str, Json] = {}
+    for name, default in _defaults(type(value)):
+        item = getattr(value, name)
+        if item != default:
+            told[name] = item if type(item) in _PLAIN else _written(item)
+    return told
 
 
 @cache
-def _defaults(kind: type[attrs.AttrsInstance]) -> Mapping[str, object]:
-    given = {field.name: field.default for field in attrs.fields(kind)}
-    return {
-        name: default.factory() if isinstance(default, _FACTORY) else default
-        for name, default in given.items()
-        if default is not attrs.NOTHING
-    }
+def _defaults(kind: type[attrs.AttrsInstance]) -> Sequence[tuple[str, object]]:
+    """Return the fields of a class with their defaults; `NOTHING`, which no value is: none."""
+    given = ((field.name, field.default) for field in attrs.fields(kind))
+    return [
+        (name, default.factory() if isinstance(default, _FACTORY) else default)
+        for name, default in given
+    ]
 
 
 def _written(item: object) -> Json:

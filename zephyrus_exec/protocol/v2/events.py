@@ -21,6 +21,21 @@ def encode_execution_event(execution_id: str, seq: int, at: float, kind: str, bo
     )
 
 
+def encode_completed_event(execution_id: str, seq: int, at: float, data: str) -> str:
+    """Return the frame of an execution's last event; see `ExecutionCompleted`.
+
+    Args:
+        execution_id: Which execution.
+        seq: Its number.
+        at: When it happened.
+        data: What is told, a JSON object as text.
+    """
+    return (
+        f'{{"type":"execution_response","execution_id":{quote(execution_id)},"seq":{seq},'
+        f'"at":{at!r},"data":{data}}}'
+    )
+
+
 def encode_effect_event(effect_key: str, seq: int, at: float, kind: str, body: str) -> str:
     """Return the frame of an event of an effect; see `EffectEvent`.
 
