@@ -132,8 +132,9 @@ class Cursor:
             limit: At most so many, at least 1.
 
         Returns:
-            The events; fewer than there are where those are long. Empty: there are none now; unless the cursor has ended or is closed,
-            `ready` is then called once, from the loop, when there may be more.
+            The events; fewer than there are where those are long. Empty: there are none now;
+            unless the cursor has ended or is closed, `ready` is then called once, from the loop,
+            when there may be more.
 
         Raises:
             ExecutionNotFound: It was forgotten meanwhile.
