@@ -19,12 +19,12 @@ from attrs import define, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zephyrus_exec import Agent, Component, Json, RunContext
+from zephyrus_exec import Agent, Component, Json, RunContext, Runner
 from zephyrus_exec.client import Client, RemoteExecution
 from zephyrus_exec.errors import TransportBroken
 from zephyrus_exec.interfaces.transport import Frame, Handshake, Transport
 from zephyrus_exec.protocol.v2.messages import ExecutionCompleted, ExecutionEvent
-from zephyrus_exec.testing.clock import settle
+from zephyrus_exec.testing.clock import ManualClock, settle
 from zephyrus_exec.testing.running import Running, running
 from zephyrus_exec.testing.streams import verify_stream
 from zephyrus_exec.testing.transports import soon
@@ -193,28 +193,34 @@ class World:
             verify_stream(channel.frames, ended=False)
 
 
-async def walk(context: RunContext) -> Json:
-    """Take some steps, each of a second."""
+def walking(clock: ManualClock) -> Runner:
+    """Return an agent that takes some steps, each of a second."""
 
     async def step() -> Json:
+        await clock.sleep_until(clock.now() + 1)
         return None
 
-    for number in range(STEPS):
-        await context.action("step", step, parameters={"number": number})
-        await context.emit({"number": number})
-    return context.input
+    async def walk(context: RunContext) -> Json:
+        for number in range(STEPS):
+            await context.action("step", step, parameters={"number": number})
+            await context.emit({"number": number})
+        return context.input
+
+    return walk
 
 
 OPS: Final = st.lists(
     st.one_of(
         st.tuples(st.just("ask"), st.integers(0, 5)),
-        st.tuples(st.just("cut"), st.integers(0, 12)),
+        st.tuples(st.sampled_from(["cut", "wait"]), st.integers(0, 9)),
+        st.tuples(st.sampled_from(["cut", "wait"]), st.integers(0, 9)),
         st.tuples(st.sampled_from(["twice", "hold", "let"]), st.integers(0, 1)),
-        st.tuples(st.just("wait"), st.integers(0, 40)),
+        st.tuples(st.just("wait"), st.just(30)),
         st.tuples(st.just("restart"), st.just(0)),
     ),
-    max_size=14,
-)
+    min_size=4,
+    max_size=25,
+).map(lambda ops: [("ask", 0), ("ask", 1), *ops])
 
 
 @settings(deadline=None)
@@ -225,7 +231,8 @@ def test_a_client_that_comes_back_misses_nothing_and_starts_nothing_twice(ops: l
 
 async def _play(ops: list[Op]) -> None:
     agent = Agent("walk", runner=Component("walk"), max_concurrent=10)
-    async with running({"walk": walk}, agents=[agent]) as server:
+    clock = ManualClock()
+    async with running({"walk": walking(clock)}, agents=[agent], clock=clock) as server:
         world = World(server)
         await world.open()
         for op in ops:
