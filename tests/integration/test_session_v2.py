@@ -42,9 +42,11 @@ from zephyrus_exec.errors import (
 )
 from zephyrus_exec.interfaces.transport import BEARER_SUBPROTOCOL, V2_SUBPROTOCOL, Handshake
 from zephyrus_exec.model import Event, JsonObject
+from zephyrus_exec.protocol.connection import Close
 from zephyrus_exec.protocol.v2.messages import HEARTBEAT
 from zephyrus_exec.session import OnUnknown, SessionLimits
 from zephyrus_exec.session import Peer as SessionPeer
+from zephyrus_exec.session.outbox import Outbox
 from zephyrus_exec.testing.clock import ManualClock
 from zephyrus_exec.testing.transports import end_of, soon
 from zephyrus_exec.transports.memory import MemoryTransport, memory_pair
@@ -1029,3 +1031,16 @@ async def test_long_lists_that_nobody_takes_are_not_put_together(
         for _ in range(30):
             assert (await far.next())["type"] == "executions"
         assert made == 30
+
+
+async def test_nothing_is_sent_behind_the_order_to_close() -> None:
+    server, client = memory_pair(handshake=Handshake())
+    outbox = Outbox(server, ManualClock(), lost=str, released=lambda: None, busy=lambda: False)
+    outbox.send("before")
+    outbox.end(Close(4401, "no longer valid"))
+    outbox.send("behind")
+    running = asyncio.create_task(outbox.run())
+    assert await soon(client.receive()) == ["before"]
+    error = await end_of(client)
+    assert error.details["close_code"] == 4401
+    await soon(running)

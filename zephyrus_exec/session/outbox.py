@@ -111,7 +111,9 @@ class Outbox:
         return len(self._frames) > _MOST_ANSWERS or self._characters > _MOST_CHARACTERS
 
     def send(self, frame: str) -> None:
-        """Send a frame, behind those that wait."""
+        """Send a frame, behind those that wait; none behind the order to close."""
+        if self._end is not None:
+            return
         self._frames.append(frame)
         self._characters += len(frame)
         if self._characters >= _BATCH:
