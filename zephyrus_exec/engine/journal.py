@@ -51,10 +51,6 @@ async def _pause(clock: Clock, error: StoreError) -> None:
     await clock.sleep_until(clock.now() + _RETRY_AFTER)
 
 
-def _nothing() -> None:
-    """Follow from a commit: nothing."""
-
-
 def _unheard(_execution_id: str, _since: float) -> None:
     """Tell nobody that the store does not write."""
 
@@ -69,7 +65,7 @@ class _Unit:
     """How many of the events were pending ones."""
     with_record: bool
     durable: bool
-    then: Callable[[], None]
+    then: Callable[[], None] | None
 
 
 class Journal:
@@ -156,7 +152,7 @@ class Journal:
         record: tuple[str, str] | None = None,
         expect: Sequence[Expect] = (),
         durable: bool = False,
-        then: Callable[[], None] = _nothing,
+        then: Callable[[], None] | None = None,
     ) -> None:
         """Write what was added, and more, in one commit.
 
@@ -167,7 +163,8 @@ class Journal:
             expect: Further conditions.
             durable: True: flushed to the medium on return.
             then: Called once it is known to be written, also where that is found out only after
-                the caller was cancelled; needs an `event`, by which that can be found out.
+                the caller was cancelled; needs an `event`, by which that can be found out. Null:
+                nothing follows.
 
         Raises:
             StoreFenced: The execution is another process's now.
@@ -208,7 +205,7 @@ class Journal:
         record: tuple[str, str] | None,
         *,
         durable: bool,
-        then: Callable[[], None],
+        then: Callable[[], None] | None,
     ) -> _Unit:
         events = tuple(self._pending)
         if event is not None:
@@ -230,7 +227,8 @@ class Journal:
         del self._pending[: unit.taken]
         self._seq += len(unit.events)
         self._version += unit.with_record
-        unit.then()
+        if unit.then is not None:
+            unit.then()
         if unit.events:
             self.recent.add(unit.events)
             self._committed(self.execution_id)
