@@ -147,7 +147,7 @@ class Link:
             return await self._token()
         except ZephyrusError:
             raise
-        except Exception as error:  # noqa: BLE001 - it is the user's, and may work the next time
+        except Exception as error:  # it is the user's, and may work the next time
             if self.version is None:
                 raise
             _log.warning("no credential can be had now", exc_info=error)
