@@ -46,7 +46,7 @@ export class Client extends EventTarget {
     super();
     this.#connection = new Connection(url, options, {
       onstatus: (status) => this.#tell(status),
-      onready: () => this.#cursors.resume(),
+      onready: () => this.#cursors.resume(this.#connection.server?.storeEpoch),
       onlost: () => this.#cursors.interrupt(),
       onclosed: (error) => this.#cursors.fail(error),
       onevent: (topic, event, last) => this.#cursors.deliver(topic, event, last),
@@ -205,6 +205,8 @@ class Reader {
   #buffer = [];
   #waiting = [];
   #error = null;
+  #newest = null;
+  #rechecks = false;
   topic = null;
   joined = false; // whether the subscription that is there reaches back to this place
   paused = false;
@@ -218,13 +220,28 @@ class Reader {
 
   push(event, last) {
     if (this.over) return;
+    if (this.#rechecks) return this.#recheck(event);
     this.seq = event.seq ?? this.seq;
+    this.#newest = event;
     const waiting = this.#waiting.shift();
     if (waiting) waiting.resolve({ value: event, done: false });
     else this.#buffer.push(event);
     if (last) this.#note(event);
     if (last) this.finish();
     else if (this.#buffer.length >= this.#cursors.capacity) this.#cursors.pause(this);
+  }
+
+  /** Has the newest event sent again: where a journal lost events, others may have its number. */
+  doubt() {
+    if (this.#newest === null) return;
+    this.seq = this.#newest.seq - 1;
+    this.#rechecks = true;
+  }
+
+  #recheck(event) {
+    if (JSON.stringify(event) !== JSON.stringify(this.#newest)) return this.fail(anotherHistory(event));
+    this.seq = event.seq;
+    this.#rechecks = false;
   }
 
   finish() {
@@ -273,6 +290,7 @@ class Reader {
 class Cursors {
   #connection;
   #journals = new Map(); // of readers, by the name of the topic
+  #epoch; // of the journals that are read
 
   constructor(connection, capacity) {
     this.#connection = connection;
@@ -332,8 +350,11 @@ class Cursors {
     this.#connection.request({ type: 'unsubscribe', ...topic }, { ...IGNORED, isMoot });
   }
 
-  /** The connection is there, again or for the first time. */
-  resume() {
+  /** The connection is there, again or for the first time, and leads to journals of that epoch. */
+  resume(epoch) {
+    const isAnother = this.#epoch !== undefined && epoch !== this.#epoch;
+    if (isAnother) for (const reader of this.#all()) reader.doubt();
+    this.#epoch = epoch ?? this.#epoch;
     for (const [{ topic }] of [...this.#journals.values()]) this.#subscribe(topic);
   }
 
@@ -904,6 +925,11 @@ function notUnicode() {
 function isDeeper(value, levels) {
   if (typeof value !== 'object' || value === null) return false;
   return levels < 1 || Object.values(value).some((inner) => isDeeper(inner, levels - 1));
+}
+
+function anotherHistory({ seq }) {
+  const why = 'events were lost, as by restoring a backup';
+  return new ZephyrusError('execution_lost', `event ${seq} is another one than before: ${why}`);
 }
 
 function outcomeUnknown() {
