@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -30,13 +31,17 @@ class StatusTeller:
     """
 
     def __init__(self, words: Words) -> None:
-        self._words = words
+        self.words = words
+        """Of the language."""
         self._lost = False
+        self.closed = False
+        """Whether there will be no connection any more."""
         self.display: Display | None = None
         """Where that is said; null: nowhere yet."""
 
     def __call__(self, status: Status) -> None:
         """Hear how it stands."""
+        self.closed = status.kind == "closed"
         if self.display is None:
             return
         if status.kind == "waiting":
@@ -44,13 +49,13 @@ class StatusTeller:
             self.display.trouble(self._trouble(status))
         elif status.kind == "open" and self._lost:
             self._lost = False
-            self.display.recovered(self._words.connected)
+            self.display.recovered(self.words.connected)
 
     def _trouble(self, status: Status) -> str:
         seconds = math.ceil(status.retry_in or 0)
         if not status.reason:
-            return self._words.lost.format(seconds=seconds)
-        return self._words.lost_why.format(seconds=seconds, reason=cut(status.reason))
+            return self.words.lost.format(seconds=seconds)
+        return self.words.lost_why.format(seconds=seconds, reason=cut(status.reason))
 
 
 def url_of(options: argparse.Namespace) -> str:
@@ -72,27 +77,32 @@ async def open_client(
         ConfigurationError: There is no server, or it does not take us; the message says what to do.
     """
     url = url_of(options)
+    named = _without_password(url)
     async with AsyncExitStack() as stack:
         try:
             connection = connect(url, token=token_of(options), on_status=on_status)
             client = await stack.enter_async_context(connection)
         except TransportError as error:
             raise ConfigurationError(
-                f"{url}: {error.message}; is the server running? Start one with "
+                f"{named}: {error.message}; is the server running? Start one with "
                 "`zephyrus-exec serve --demo`, or name another with --url"
             ) from error
         except AccessError as error:
             raise ConfigurationError(
-                f"{url}: {error.message}; give a token that the server knows: {TOKEN}, or a file "
+                f"{named}: {error.message}; give a token that the server knows: {TOKEN}, or a file "
                 "that holds it: --token-file"
             ) from error
         try:
             yield client
         except NotSupported as error:
             raise ConfigurationError(
-                f"{url}: {error.message}; ask a newer server, or look into the journal where it is "
-                "with `executions` and --store"
+                f"{named}: {error.message}; ask a newer server, or look into the journal where it "
+                "is with `executions` and --store"
             ) from error
+
+
+def _without_password(url: str) -> str:
+    return re.sub(r"//[^/?#]*@", "//", url)
 
 
 def token_of(options: argparse.Namespace) -> str | None:

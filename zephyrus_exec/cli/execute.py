@@ -68,23 +68,33 @@ async def _follow(options: argparse.Namespace, ask: Ask) -> int:
             async with open_display(timeline, words, json=options.json) as display:
                 teller.display = display
                 follower = Follower(timeline, display, client.watch_effect, options.until_final)
-                return await _until_end(follower, execution, options, words)
+                code = await _until_end(follower, execution, options, teller)
         except (asyncio.CancelledError, AccessError):
             note(_way_back(options, execution, timeline, words))
             raise
+        if teller.closed and timeline.completed is None:
+            note(_way_back(options, execution, timeline, words))
+        return code
 
 
 async def _until_end(
-    follower: Follower, execution: RemoteExecution, options: argparse.Namespace, words: Words
+    follower: Follower,
+    execution: RemoteExecution,
+    options: argparse.Namespace,
+    teller: StatusTeller,
 ) -> int:
     """Follow an execution, and return the exit code."""
+    words = teller.words
     try:
         await follower.follow(execution)
     except (ConfigurationError, AccessError):
         raise
     except ZephyrusError as error:
-        follower.display.refused(error, text_of(error, words))
-        return EXIT_IN_DOUBT if isinstance(error, _NOBODY_KNOWS) else EXIT_FAILED
+        told = cut(error.message) if teller.closed else text_of(error, words)
+        follower.display.refused(error, told)
+        begun = execution.id is not None and execution.idempotency_key is not None
+        unknown = begun or teller.closed or isinstance(error, _NOBODY_KNOWS)
+        return EXIT_IN_DOUBT if unknown else EXIT_FAILED
     follower.display.end(_watch(options, execution.id, "--until-final"))
     return exit_code(follower.timeline)
 
@@ -106,22 +116,33 @@ def _way_back(
         seen = ("--from", str(timeline.head)) if options.json and timeline.head else ()
         return words.left.format(
             watch=_watch(options, execution.id, *seen),
-            cancel=_command(options, "executions", "cancel", execution.id),
+            cancel=_command(options, "executions", "cancel", cut(execution.id)),
         )
     if execution.id == "" or execution.idempotency_key is None:
         return words.left_v1
-    key = ("--idempotency-key", execution.idempotency_key)
-    return words.left_unknown.format(command=_command(options, "execute", options.agent_id, *key))
+    return words.left_unknown.format(command=_again(options, execution.idempotency_key))
+
+
+def _again(options: argparse.Namespace, key: str) -> str:
+    """Return the command line that asks for the same as before, by the same key."""
+    same = {"--input": options.input, "--deadline": options.deadline, "--idempotency-key": key}
+    given = [word for name, value in same.items() if value is not None for word in (name, value)]
+    return _command(options, "execute", options.agent_id, *map(str, given))
 
 
 def _watch(options: argparse.Namespace, execution_id: str | None, *more: str) -> str:
-    return _command(options, "watch", execution_id or "", *more)
+    return _command(options, "watch", cut(execution_id or ""), *more)
 
 
 def _command(options: argparse.Namespace, *words: str) -> str:
     """Return a command line for the same server."""
-    server = () if options.url is None else ("--url", options.url)
-    return shlex.join(("zephyrus-exec", *words, *server))
+    same = {
+        "--url": options.url,
+        "--token-file": options.token_file,
+        "--env-file": options.env_file,
+    }
+    given = [word for name, value in same.items() if value is not None for word in (name, value)]
+    return shlex.join(("zephyrus-exec", *words, *map(str, given)))
 
 
 # --- arguments -----------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
+from ..protocol.texts import cut
 from ..protocol.v2.codec import encode, written
 from ..protocol.v2.messages import ExecutionView
 from .histories import open_history
@@ -40,7 +41,7 @@ async def show_command(options: argparse.Namespace) -> int:
         if options.json:
             print_json(written(view))
         else:
-            print(f"{view.execution_id}: {_stands(view, words)}")
+            print(f"{cut(view.execution_id)}: {_stands(view, words)}")
         async for event in history.events(view):
             step = timeline.add(event)
             print(encode(event) if options.json else line_of(event, step, words), flush=True)

@@ -44,7 +44,7 @@ def _text(event: ExecutionEvent | ExecutionCompleted, step: Step | None, words: 
 
 def _accepted(event: ExecutionEvent, _: Step | None, words: Words) -> str:
     return words.accepted.format(
-        agent=cut(event.data.get("agent_id")), execution=event.execution_id
+        agent=cut(event.data.get("agent_id")), execution=cut(event.execution_id)
     )
 
 

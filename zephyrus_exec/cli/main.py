@@ -32,11 +32,12 @@ from . import (
 from .connecting import DEFAULT_URL
 from .logs import logging_restored
 from .loop import choose_loop
-from .output import note
+from .output import note, write_anything
 from .usage import EXIT_USAGE, Parser
 
 EXIT_OK = 0
 EXIT_FAILED = 1
+EXIT_UNREAD = 141
 
 Command: TypeAlias = Callable[[argparse.Namespace], Awaitable[int]]
 
@@ -50,9 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0: it succeeded. 1: the execution did not succeed, or its server refused it. 2: usage,
         configuration or connection, or an operation that was refused. 3: nobody knows yet what the
-        execution did. 130: Ctrl-C.
+        execution did. 130: Ctrl-C. 141: nobody reads on, and the execution goes on.
     """
     options = build_parser().parse_args(arguments)
+    write_anything(json=getattr(options, "json", False))
     with logging_restored():
         return _ended(options.command, options)
 
@@ -70,7 +72,7 @@ def _ended(command: Command, options: argparse.Namespace) -> int:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())  # for what is buffered still
         os.close(nowhere)
-        return EXIT_OK
+        return int(options.unread)
 
 
 def _asyncio(_: argparse.Namespace) -> None:
@@ -87,7 +89,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="zephyrus-exec", description="Run agents somewhere else and watch every step."
     )
     parser.add_argument("--version", action="version", version=f"zephyrus-exec {__version__}")
-    parser.set_defaults(choose_loop=_asyncio)
+    parser.set_defaults(choose_loop=_asyncio, unread=EXIT_OK)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_serve(commands)
     _add_execute(commands)
@@ -217,6 +219,7 @@ def _add_following(command: argparse.ArgumentParser) -> None:
     _add_language(command)
     _add_env_file(command)
     command.add_argument("--json", action="store_true", help="the protocol's frames, one a line")
+    command.set_defaults(unread=EXIT_UNREAD)
 
 
 def _add_executions(commands: _Commands) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -93,6 +94,20 @@ def print_json(value: Json) -> None:
     print(dumps(value), flush=True)
 
 
+def write_anything(*, json: bool) -> None:
+    """Let stdout take every character, whatever the system's encoding has none for.
+
+    An execution goes on whether we can write of it or not. Where a program reads it is UTF-8.
+
+    Args:
+        json: Whether a program reads.
+    """
+    if not isinstance(sys.stdout, io.TextIOWrapper):
+        return
+    encoding = "utf-8" if json else sys.stdout.encoding
+    sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
+
+
 def plain(text: str) -> str:
     """Return what somebody else wrote with spaces for what would steer a terminal."""
     return "".join(c if c.isprintable() or c == "\n" else " " for c in text)
@@ -117,7 +132,10 @@ def moment(seconds: float | None) -> str:
     """Return a time of the epoch for people, in UTC; empty for null."""
     if seconds is None:
         return ""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    except (OverflowError, ValueError, OSError):  # a server may say anything
+        return f"{seconds:g}"
 
 
 def short(text: str) -> str:

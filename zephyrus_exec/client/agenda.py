@@ -112,6 +112,11 @@ class Agenda(Cursors):
         if stream in self._feeds:
             self._feeds[stream].offer(event)
 
+    def lose(self, stream: Stream, error: ZephyrusError) -> None:
+        """Let whoever reads a stream know why there is nothing more of it."""
+        if stream in self._feeds:
+            self._feeds[stream].fail(error)
+
     def subscribe(self, feed: Feed, after: int) -> bool:
         """Ask for the events of a feed."""
         if self._channel is None:
@@ -142,7 +147,7 @@ class Agenda(Cursors):
         def on_answer(_: Unsubscribed | ZephyrusError) -> None:
             feed.unsubscribed()
 
-        self.add(Step(request, on_answer, on_answer))
+        self.add(Step(request, on_answer, on_answer, again=True))
 
     def forget(self, feed: Feed) -> None:
         """Let go of a feed that nobody reads; another one of its stream stays."""

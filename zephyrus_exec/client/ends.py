@@ -22,6 +22,8 @@ from ..model import Json, JsonObject
 from ..protocol.v2.messages import ErrorData, ErrorInfo
 from ..protocol.v2.server import CloseCode
 
+LONGEST_WAIT: Final = 3600.0
+"""Seconds that a server may ask to wait at most."""
 _BY_STATUS: Final[Mapping[Scalar, type[ZephyrusError]]] = {401: Unauthenticated, 403: Forbidden}
 _BY_CLOSE_CODE: Final[Mapping[Scalar, type[ZephyrusError]]] = {
     CloseCode.UNAUTHENTICATED: Unauthenticated,
@@ -83,4 +85,9 @@ def again(error: ZephyrusError) -> ZephyrusError:
 def retry_after(error: ZephyrusError) -> float:
     """Return how many seconds an error asks to wait; 0: it asks nothing."""
     asked = error.details.get("retry_after")
-    return max(0.0, asked) if isinstance(asked, int | float) else 0.0
+    return bounded(asked) if isinstance(asked, int | float) else 0.0
+
+
+def bounded(asked: float) -> float:
+    """Return how many seconds to wait where a server asks for so many."""
+    return min(LONGEST_WAIT, max(0.0, asked))

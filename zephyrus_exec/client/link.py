@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from attrs import frozen
 
@@ -26,6 +27,10 @@ from .ends import final, refusal, retry_after
 from .v1 import V1Connection
 from .v2 import NewToken, V2Connection
 
+_log = logging.getLogger(__name__)
+
+SETTLED: Final = 1.0
+"""Seconds after which a connection ends a series of attempts: before, it may be one of them."""
 Dial: TypeAlias = Callable[[str | None], Awaitable[Transport]]
 """Opens a channel to the server, given the credential, if there is one."""
 
@@ -129,7 +134,7 @@ class Link:
         """Connect, serve until it ends, and return why it did."""
         self._retry_after = 0.0
         try:
-            transport = await self._dial(await self._token())
+            transport = await self._dial(await self._credential())
         except ZephyrusError as error:
             return error
         try:
@@ -137,12 +142,23 @@ class Link:
         finally:
             self._let_go(transport)
 
+    async def _credential(self) -> str | None:
+        try:
+            return await self._token()
+        except ZephyrusError:
+            raise
+        except Exception as error:  # it is the user's, and may work the next time
+            if self.version is None:
+                raise
+            _log.warning("no credential can be had now", exc_info=error)
+            raise TransportBroken(f"no credential: {type(error).__name__}") from error
+
     async def _use(self, transport: Transport) -> ZephyrusError:
         try:
             connection = await self._open(transport)
         except ZephyrusError as error:
             return error
-        self._backoff.reset()
+        opened = self._clock.now()
         self.version = connection.version
         self.decided.set()
         self._on_status(Status("open"))
@@ -152,6 +168,8 @@ class Link:
         except ZephyrusError as error:
             return self._lost(connection, error)
         finally:
+            if self._clock.now() - opened >= SETTLED:
+                self._backoff.reset()
             self._agenda.detach()
 
     def _lost(self, connection: Connection, error: ZephyrusError) -> ZephyrusError:
@@ -196,7 +214,7 @@ class Link:
                             self._agenda,
                             self._clock,
                             backlog=frames[number:],
-                            new_token=self._token if self._renewable else None,
+                            new_token=self._credential if self._renewable else None,
                         )
                     case SpeaksV1():
                         return V1Connection(transport, self._agenda, self._clock)

@@ -8,10 +8,17 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, NoReturn, TypeAlias
 
-from ..errors import InvalidValue, MessageTooBig, TransportBroken, ZephyrusError
+from ..errors import (
+    EffectNotFound,
+    ExecutionNotFound,
+    InvalidValue,
+    MessageTooBig,
+    TransportBroken,
+    ZephyrusError,
+)
 from ..interfaces.clock import Clock
 from ..interfaces.transport import Frame, Transport
-from ..protocol.v2.client import Said, Send, SpeaksV1, V2Client, stream_of
+from ..protocol.v2.client import Said, Send, SpeaksV1, Stream, V2Client, stream_of
 from ..protocol.v2.messages import (
     Auth,
     AuthAck,
@@ -25,7 +32,7 @@ from ..protocol.v2.messages import (
 from .agenda import Agenda
 from .asks import Ask, Start, Step
 from .channel import Connection
-from .ends import refusal
+from .ends import bounded, refusal
 
 NewToken: TypeAlias = Callable[[], Awaitable[str | None]]
 _log = logging.getLogger(__name__)
@@ -112,7 +119,11 @@ class V2Connection(Connection):
         while True:
             await self._renewal.wait()
             self._renewal.clear()
-            token = None if self._new_token is None else await self._new_token()
+            try:
+                token = None if self._new_token is None else await self._new_token()
+            except ZephyrusError as error:  # the old one is valid still
+                _not_renewed(error)
+                continue
             if token is not None:
                 request = Auth(self._agenda.new_request_id(), "bearer", token)
                 self.ask(Step(request, _renewed, _not_renewed))
@@ -134,7 +145,7 @@ class V2Connection(Connection):
                 self._send(frame)
             case GoAway(retry_after):
                 self._going = True
-                self.retry_after = retry_after
+                self.retry_after = bounded(retry_after)
             case AuthExpiring():
                 self._renewal.set()
             case Error():
@@ -145,9 +156,23 @@ class V2Connection(Connection):
                 ask.answered(said)
 
     def _refused(self, said: Error) -> None:
-        if said.request_id is None:
-            raise refusal(said.data)
-        self._agenda.refuse(self._asked.pop(said.request_id), refusal(said.data))
+        error = refusal(said.data)
+        if said.request_id is not None:
+            self._agenda.refuse(self._asked.pop(said.request_id), error)
+            return
+        gone = _forgotten(error)
+        if gone is None:
+            raise error
+        self._agenda.lose(gone, error)
+
+
+def _forgotten(error: ZephyrusError) -> Stream | None:
+    """Return what the server says to have no events of any more; null: it says something else."""
+    if isinstance(error, ExecutionNotFound):
+        return Stream(str(error.details.get("execution_id")))
+    if isinstance(error, EffectNotFound):
+        return Stream(str(error.details.get("effect_key")), effect=True)
+    return None
 
 
 def _renewed(_: AuthAck) -> None:

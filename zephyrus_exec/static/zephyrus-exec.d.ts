@@ -43,7 +43,7 @@ export class Client extends EventTarget {
   /**
    * Asks for one execution of an agent, once, however often the connection is lost.
    *
-   * @throws {TypeError} The input is none that JSON can hold.
+   * @throws {TypeError} The input is none that JSON can hold, or the deadline no time.
    */
   execute(agentId: string, options?: ExecuteOptions): Execution;
   /** Watches an execution that somebody else started, or another page did. */
@@ -238,7 +238,7 @@ export class ZephyrusError extends Error {
   constructor(code: string, message: string, more?: Partial<ZephyrusError>);
   /**
    * Of the server, or `closed`, `not_connectable`, `not_supported`, `outcome_unknown`, `protocol`,
-   * `hello_timeout`, `refused`.
+   * `hello_timeout`, `refused`, and for what cannot be sent `too_large`, `invalid_json`.
    */
   readonly code: string;
   /** Whether the same may succeed later without anybody changing anything. */

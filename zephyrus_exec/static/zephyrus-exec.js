@@ -15,9 +15,10 @@ const SETTLED = 1; // a connection that lasted longer ends a series of attempts
 const LONGEST_WAIT = 3600; // that a server may ask for
 const OPENING = 20;
 const LOST_AFTER = 60;
-const DRAINING_RETRY = 1;
+const RETRY = 1; // before a request is sent again, where the server says nothing of it
 const CAPACITY = 1000;
 const BROKE_OFF = 4000; // the close code of connections that we give up
+const UNAUTHENTICATED = 4401;
 
 /** Returns a client of the server at this URL; it begins to connect at once. */
 export function connect(url, options) {
@@ -45,10 +46,11 @@ export class Client extends EventTarget {
     super();
     this.#connection = new Connection(url, options, {
       onstatus: (status) => this.#tell(status),
-      onready: () => this.#cursors.resume(),
+      onready: () => this.#cursors.resume(this.#connection.server?.storeEpoch),
       onlost: () => this.#cursors.interrupt(),
       onclosed: (error) => this.#cursors.fail(error),
       onevent: (topic, event, last) => this.#cursors.deliver(topic, event, last),
+      ongone: (topic, error) => this.#cursors.lose(topic, error),
     });
     this.#cursors = new Cursors(this.#connection, options.capacity ?? CAPACITY);
     this.addEventListener('status', (event) => this.onstatus?.(event));
@@ -66,7 +68,7 @@ export class Client extends EventTarget {
       idempotency_key: idempotencyKey ?? uuid7(),
       store_epoch: storeEpoch,
       input: input === undefined ? undefined : JSON.parse(JSON.stringify(input)), // as it is now
-      deadline: deadline instanceof Date ? deadline.getTime() / 1000 : deadline,
+      deadline: secondsOf(deadline),
     };
     const execution = new Execution(this.#connection, this.#cursors, { message });
     const onlyInV2 = { input, deadline, idempotencyKey };
@@ -203,6 +205,8 @@ class Reader {
   #buffer = [];
   #waiting = [];
   #error = null;
+  #newest = null;
+  #rechecks = false;
   topic = null;
   joined = false; // whether the subscription that is there reaches back to this place
   paused = false;
@@ -216,13 +220,28 @@ class Reader {
 
   push(event, last) {
     if (this.over) return;
+    if (this.#rechecks) return this.#recheck(event);
     this.seq = event.seq ?? this.seq;
+    this.#newest = event;
     const waiting = this.#waiting.shift();
     if (waiting) waiting.resolve({ value: event, done: false });
     else this.#buffer.push(event);
     if (last) this.#note(event);
     if (last) this.finish();
     else if (this.#buffer.length >= this.#cursors.capacity) this.#cursors.pause(this);
+  }
+
+  /** Has the newest event sent again: where a journal lost events, others may have its number. */
+  doubt() {
+    if (this.#newest === null) return;
+    this.seq = this.#newest.seq - 1;
+    this.#rechecks = true;
+  }
+
+  #recheck(event) {
+    if (JSON.stringify(event) !== JSON.stringify(this.#newest)) return this.fail(anotherHistory(event));
+    this.seq = event.seq;
+    this.#rechecks = false;
   }
 
   finish() {
@@ -271,6 +290,7 @@ class Reader {
 class Cursors {
   #connection;
   #journals = new Map(); // of readers, by the name of the topic
+  #epoch; // of the journals that are read
 
   constructor(connection, capacity) {
     this.#connection = connection;
@@ -307,6 +327,11 @@ class Cursors {
     }
   }
 
+  /** What the server has forgotten meanwhile is told to those who read it. */
+  lose(topic, error) {
+    for (const reader of this.#of(topic)) reader.fail(error);
+  }
+
   pause(reader) {
     reader.paused = true;
     reader.joined = false;
@@ -320,11 +345,16 @@ class Cursors {
 
   unsubscribeIfUnread(topic) {
     if (topic === null || this.#reading(topic).length || this.#connection.waiting) return;
-    this.#connection.request({ type: 'unsubscribe', ...topic }, IGNORED);
+    // One that the server refuses for a while must not end what is subscribed to by then.
+    const isMoot = () => this.#reading(topic).length > 0;
+    this.#connection.request({ type: 'unsubscribe', ...topic }, { ...IGNORED, isMoot });
   }
 
-  /** The connection is there, again or for the first time. */
-  resume() {
+  /** The connection is there, again or for the first time, and leads to journals of that epoch. */
+  resume(epoch) {
+    const isAnother = this.#epoch !== undefined && epoch !== this.#epoch;
+    if (isAnother) for (const reader of this.#all()) reader.doubt();
+    this.#epoch = epoch ?? this.#epoch;
     for (const [{ topic }] of [...this.#journals.values()]) this.#subscribe(topic);
   }
 
@@ -379,7 +409,10 @@ class Connection {
   #timer;
   #unanswered = new Map();
   #lastId = 0;
-  #online = () => this.#state === 'reconnecting' && this.#dial();
+  #notBefore = 0;
+  #online = () => {
+    if (this.#state === 'reconnecting' && this.#timers.now() >= this.#notBefore) this.#dial();
+  };
   #open = false;
   #state = 'connecting';
   error = null;
@@ -425,7 +458,9 @@ class Connection {
   request(message, sink, onlyInV2 = {}) {
     if (this.error) return sink.reject(this.error);
     message.request_id = String(++this.#lastId);
-    this.#unanswered.set(message.request_id, { message, sink, onlyInV2, link: null, sent: false });
+    this.#unanswered.set(message.request_id, {
+      message, sink, onlyInV2, link: null, sent: false, uncertain: false, refusals: 0,
+    });
     this.#pump();
   }
 
@@ -500,7 +535,9 @@ class Connection {
 
   #lost({ code, reason }) {
     const { opened } = this.#link ?? {};
+    const isReplaceable = code === UNAUTHENTICATED && this.#open && this.#renews;
     this.#leave(BROKE_OFF, reason);
+    if (isReplaceable) return this.#wait({ code, reason });
     if (code >= 4400 && code < 4500) return this.close(this.#why(code, reason), { code, reason });
     if (!opened && this.#how === 'offer' && !this.#offering) return this.#again('plain');
     if (!opened) this.#how = 'offer';
@@ -518,6 +555,7 @@ class Connection {
     if (lasted > 1000 * SETTLED) this.#attempts = 0;
     const longest = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** this.#attempts++);
     const retryIn = this.#askedToWait + this.#options.random() * longest;
+    this.#notBefore = this.#timers.now() + 1000 * this.#askedToWait;
     this.#askedToWait = 0;
     this.#openedAt = null;
     this.#after(retryIn, () => this.#dial());
@@ -536,6 +574,7 @@ class Connection {
 
   #afterLoss(request) {
     const { message, link } = request;
+    request.uncertain ||= link !== null && message.type === 'execute';
     request.link = null;
     if (OF_ONE_CONNECTION.has(message.type)) this.#unanswered.delete(message.request_id);
     else if (link && this.version === 1) this.#reject(request, outcomeUnknown());
@@ -552,6 +591,7 @@ class Connection {
       if (unanswered >= most && this.version === 2) return;
       const refusal = this.version === 1 && !request.link ? whyNotInV1(request) : null;
       if (refusal) this.#reject(request, refusal);
+      else if (!request.link && request.sink.isMoot?.()) this.#unanswered.delete(request.message.request_id);
       else if (!request.link && !request.held && unanswered < most) this.#transmit(request);
       if (request.link) unanswered += 1;
     }
@@ -564,15 +604,20 @@ class Connection {
     }
     const text = JSON.stringify(
       this.version === 2 ? message : { type: 'execute', agent_id: message.agent_id });
-    if (this.#isTooLarge(text)) return this.#reject(request, tooLarge(text));
+    const refusal = this.#whyUnreadable(text, message);
+    if (refusal) return this.#reject(request, refusal);
     request.link = this.#link;
     request.sent = true;
     this.#link.send(text);
   }
 
-  /** Whether the server would end the connection, and would again when it is repeated. */
-  #isTooLarge(text) {
-    return new TextEncoder().encode(text).length > bound(this.server?.limits.maxMessageBytes);
+  /** What the server could not even read it would not answer, or would end the connection for. */
+  #whyUnreadable(text, message) {
+    const { maxMessageBytes, maxMessageDepth } = this.server?.limits ?? {};
+    const { length } = new TextEncoder().encode(text);
+    if (length > bound(maxMessageBytes)) return tooLarge(`${length} bytes`);
+    if (isDeeper(message, bound(maxMessageDepth))) return tooLarge(`more than ${maxMessageDepth} levels`);
+    return LONE_SURROGATE.test(text) ? notUnicode() : null;
   }
 
   #reject(request, error) {
@@ -646,12 +691,21 @@ class Connection {
 
   #handleError(message) {
     const request = this.#asked(message);
-    if (!request) return this.#refused(message);
+    if (!request) return this.#handleUnasked(message);
     const error = errorOf(message);
-    const after = error.retryAfter ?? (error.code === 'draining' ? DRAINING_RETRY : undefined);
+    if (error.code === 'commit_unknown') request.uncertain = true;
+    const after = error.retryAfter ?? waitAgain(request, error);
     if (error.retryable && after !== undefined) this.#hold(request, after);
     else this.#reject(request, error);
     this.#pump();
+  }
+
+  #handleUnasked(message) {
+    const error = errorOf(message);
+    const [name] = GONE[error.code] ?? [];
+    const of = isObject(error.details) ? error.details[name] : undefined;
+    if (isString(of)) return this.#listeners.ongone({ [name]: of }, error);
+    this.#refused(message);
   }
 
   #hold(request, delay) {
@@ -680,8 +734,11 @@ class Connection {
     }
   }
 
+  /** Whether there may be another token where one has ended. */
+  get #renews() { return typeof this.#options.token === 'function'; }
+
   async #renew() {
-    if (typeof this.#options.token !== 'function') return;
+    if (!this.#renews) return;
     try {
       await this.ask({ type: 'auth', scheme: 'bearer', token: await this.#token() });
     } catch (error) {
@@ -741,6 +798,13 @@ class Link {
 
 const IGNORED = { resolve() {}, reject() {} };
 const EFFECT_ENDS = new Set(['finalized', 'cancelled', 'displaced', 'resolved']);
+const GONE = {
+  __proto__: null,
+  execution_not_found: ['execution_id'],
+  execution_lost: ['execution_id'],
+  effect_not_found: ['effect_key'],
+};
+const LONE_SURROGATE = /(?<!\\)(?:\\\\)*\\ud[89a-f]/; // as JSON.stringify writes it
 const OF_ONE_CONNECTION = new Set(['subscribe', 'unsubscribe', 'auth']);
 const TIMERS = {
   setTimeout: (...args) => setTimeout(...args),
@@ -832,6 +896,13 @@ function errorOf({ data }) {
   return new ZephyrusError(String(code), String(message), { retryable, retryAfter, details });
 }
 
+/** How long to wait where the server names no time; undefined: it is not asked again. */
+function waitAgain(request, { code }) {
+  if (code === 'draining') return RETRY;
+  // Who may have been accepted before is not refused by "not now": only the key tells.
+  return request.uncertain ? Math.min(LONGEST_DELAY, RETRY * 2 ** request.refusals++) : undefined;
+}
+
 function whyNotInV1({ message, sent, onlyInV2 }) {
   if (message.type !== 'execute') return notSupported(message.type);
   if (sent) return outcomeUnknown(); // by v2; v1 cannot tell what became of it
@@ -843,8 +914,22 @@ function notSupported(what) {
   return new ZephyrusError('not_supported', `the server speaks v1 only, which knows no ${what}`);
 }
 
-function tooLarge({ length }) {
-  return new ZephyrusError('too_large', `the server takes no message of ${length} characters`);
+function tooLarge(what) {
+  return new ZephyrusError('too_large', `the server takes no message of ${what}`);
+}
+
+function notUnicode() {
+  return new ZephyrusError('invalid_json', 'a text holds half of a surrogate pair, which is no Unicode');
+}
+
+function isDeeper(value, levels) {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels < 1 || Object.values(value).some((inner) => isDeeper(inner, levels - 1));
+}
+
+function anotherHistory({ seq }) {
+  const why = 'events were lost, as by restoring a backup';
+  return new ZephyrusError('execution_lost', `event ${seq} is another one than before: ${why}`);
 }
 
 function outcomeUnknown() {
@@ -858,6 +943,13 @@ function bound(value) {
 
 function seconds(value, otherwise) {
   return typeof value === 'number' && value > 0 ? Math.min(value, LONGEST_WAIT) : otherwise;
+}
+
+function secondsOf(deadline) {
+  if (deadline === undefined || deadline === null) return undefined;
+  const at = deadline instanceof Date ? deadline.getTime() / 1000 : deadline;
+  if (!Number.isFinite(at)) throw new TypeError('a deadline is a date, or seconds since the epoch');
+  return at;
 }
 
 function pick(message, name) {

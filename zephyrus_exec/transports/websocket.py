@@ -326,6 +326,15 @@ class WebSocketListener(Listener):
 # --- client --------------------------------------------------------------------------------------
 
 
+def _check_headers(headers: Mapping[str, str]) -> None:
+    """Raise where one cannot be sent; its value may be a credential, and is not repeated."""
+    for name, value in headers.items():
+        if not (value.isascii() and value.isprintable()):
+            raise ConfigurationError(
+                f"the value of the request header {name} cannot be sent; write printable ASCII"
+            )
+
+
 async def connect_websocket(
     url: str,
     *,
@@ -352,11 +361,12 @@ async def connect_websocket(
         timers: Time; null: the running loop.
 
     Raises:
-        ConfigurationError: The URL is none.
+        ConfigurationError: The URL is none, or a header cannot be sent.
         TransportRefused: The server answered, but not with a WebSocket.
         TransportBroken: It cannot be reached, or did not answer in time.
     """
     uri = _parse_url(url)
+    _check_headers(headers or {})
     limits = limits or ChannelLimits()
     protocol = _ClientProtocol(
         uri,

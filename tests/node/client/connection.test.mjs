@@ -214,6 +214,24 @@ test('a browser that is online again does not wait any longer', async (t) => {
   assert.equal(client.status.state, 'closed');
 });
 
+test('a browser that is online again waits as long as the server asked for all the same', async (t) => {
+  const { window } = pageOf(t);
+  const timers = new ManualTimers();
+  const server = await scripted(t);
+  const client = connect(t, server.url, { timers });
+  const peer = await server.peer();
+  await peer.welcome();
+  peer.send({ type: 'goaway', retry_after: 5 });
+  peer.close(4503);
+  await state(client, 'reconnecting');
+  window.dispatchEvent(new Event('online'));
+  assert.equal(client.status.state, 'reconnecting');
+  timers.advance(5);
+  window.dispatchEvent(new Event('online'));
+  await (await server.peer()).welcome();
+  await state(client, 'open');
+});
+
 /** Lets the module see a page's window until the test ends. */
 function pageOf(t) {
   const window = new EventTarget();

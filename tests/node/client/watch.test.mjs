@@ -227,3 +227,34 @@ test('questions that a loss leaves unanswered are asked again', async (t) => {
   next.send({ type: 'execution', request_id, execution: { execution_id: 'x' } });
   assert.deepEqual(await looking, { executionId: 'x' });
 });
+
+async function afterAnotherEpoch(t, replayedEvent) {
+  const server = await scripted(t);
+  const client = connect(t, server.url);
+  const reader = client.watch('x')[Symbol.asyncIterator]();
+  const first = await server.peer();
+  await first.welcome({ epoch: 'epoch-1' });
+  await first.subscribed();
+  first.send(event('x', 1));
+  first.send(event('x', 2));
+  assert.equal((await reader.next()).value.seq, 1);
+  assert.equal((await reader.next()).value.seq, 2);
+  first.cut();
+  const second = await server.peer();
+  await second.welcome({ epoch: 'epoch-2' });
+  assert.equal((await second.subscribed({ head: 3 })).from_seq, 1);
+  second.send(replayedEvent);
+  second.send(event('x', 3));
+  return reader;
+}
+
+test('where the journal may have lost events, what follows is believed if it is the same one', async (t) => {
+  const reader = await afterAnotherEpoch(t, event('x', 2));
+  assert.equal((await reader.next()).value.seq, 3);
+});
+
+test('another history by the same numbers is never shown', async (t) => {
+  const reader = await afterAnotherEpoch(t, event('x', 2, 'cancel_requested'));
+  await assert.rejects(reader.next(), { code: 'execution_lost' });
+  assert.equal((await reader.next()).done, true);
+});

@@ -11,6 +11,8 @@ from zephyrus_exec.client import Status
 from zephyrus_exec.errors import (
     AgentNotFound,
     Draining,
+    EffectNotFound,
+    ExecutionNotFound,
     Forbidden,
     InvalidMessage,
     MessageTooBig,
@@ -29,6 +31,8 @@ from zephyrus_exec.protocol.v2.messages import (
     AuthExpiring,
     Cancel,
     CancelAck,
+    Error,
+    ErrorData,
     Execute,
     ExecutionList,
     ExecutionReport,
@@ -41,6 +45,8 @@ from zephyrus_exec.protocol.v2.messages import (
     Ping,
     Pong,
     Subscribe,
+    Unsubscribe,
+    Unsubscribed,
 )
 from zephyrus_exec.testing.clock import settle
 from zephyrus_exec.testing.transports import soon
@@ -249,6 +255,7 @@ async def test_waits_grow_at_random_and_begin_anew_once_there_is_a_server() -> N
         assert [one.retry_in for one in world.statuses if one.kind == "waiting"] == [
             *(0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0)
         ]
+        await world.clock.advance(1)
         near.cut()
         await settle()
         assert world.statuses[-1].retry_in == 0.25
@@ -520,3 +527,110 @@ async def test_subscriptions_are_asked_for_on_each_connection() -> None:
         await near.say(subscribed(request, 1, terminal=True), completed(1))
         assert await soon(seqs(execution)) == [1]
         assert await near.silent()
+
+
+# --- what servers may do to a client -------------------------------------------------------------
+
+
+async def test_a_server_that_hangs_up_on_everybody_is_called_ever_less_often() -> None:
+    async with connected() as (world, _, near):
+        for _ in range(6):
+            near.cut()
+            near = await world.again()
+        waits = [one.retry_in for one in world.statuses if one.kind == "waiting"]
+        assert waits == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0]
+
+
+@pytest.mark.parametrize("asked", [1e300, 10**400], ids=["a float", "an integer"])
+async def test_no_server_can_keep_a_client_away_for_ever(asked: float) -> None:
+    async with connected() as (world, client, near):
+        execution = client.execute("a")
+        request = await near.hear(Execute)
+        data = ErrorData("no", "draining", retryable=True, details={"retry_after": asked})
+        await near.say(Error(request_id=request.request_id, data=data))
+        await settle()
+        near.cut()
+        near = await world.again()
+        await near.say(started((await near.hear(Execute)).request_id), completed(1))
+        assert await soon(seqs(execution)) == [1]
+        await near.say(GoAway(1e300))
+        await near.close(4503)
+        await settle()
+        wait = world.statuses[-1].retry_in
+        assert wait is not None
+        assert 3600 < wait < 3601
+
+
+async def test_what_the_server_has_forgotten_is_told_to_its_readers_alone() -> None:
+    async with connected() as (_, client, near):
+        replayed, watched = client.execute("a"), client.watch("x2")
+        request = await near.hear(Execute)
+        await near.say(started(request.request_id, replayed=True))
+        await near.say(subscribed(await near.hear(Subscribe), 1))
+        for details in ({"execution_id": "x1"}, {"execution_id": "never watched"}):
+            data = ErrorData("no", "execution_not_found", retryable=False, details=details)
+            await near.say(Error(data=data))
+        with pytest.raises(ExecutionNotFound):
+            await soon(replayed.result())
+        await near.say(event(1, "x2"), completed(2, "x2"))
+        assert await soon(seqs(watched)) == [1, 2]
+
+
+async def test_an_effect_that_the_server_has_forgotten_is_told_to_its_readers_alone() -> None:
+    async with connected() as (world, client, near):
+        reading = asyncio.ensure_future(anext(client.watch_effect("e")))
+        await near.say(subscribed(await near.hear(Subscribe), 1))
+        data = ErrorData("no", "effect_not_found", retryable=False, details={"effect_key": "e"})
+        await near.say(Error(data=data))
+        with pytest.raises(EffectNotFound):
+            await soon(reading)
+        assert world.statuses[-1].kind == "open"
+
+
+async def test_a_token_source_that_fails_for_a_while_ends_nothing() -> None:
+    given: list[str | Exception] = ["one", RuntimeError("key sk-1"), "two"]
+
+    def token() -> str:
+        got = given.pop(0)
+        if isinstance(got, Exception):
+            raise got
+        return got
+
+    async with connected(token=token) as (world, client, near):
+        execution = client.execute("a")
+        await near.hear(Execute)
+        near.cut()
+        near = await world.again()
+        assert near.token == "two"
+        reasons = [one.reason for one in world.statuses if one.kind == "waiting"]
+        assert reasons[-1] == "no credential: RuntimeError"
+        await near.say(started((await near.hear(Execute)).request_id), completed(1))
+        assert await soon(seqs(execution)) == [1]
+
+
+async def test_a_token_source_that_cannot_renew_leaves_the_connection_as_it_is(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    given = ["one"]
+    async with connected(token=lambda: given.pop(0)) as (_, client, near):
+        execution = client.execute("a")
+        request = await near.hear(Execute)
+        await near.say(AuthExpiring(9.0))
+        await near.say(started(request.request_id), completed(1))
+        assert await soon(seqs(execution)) == [1]
+        assert "not renewed" in caplog.text
+
+
+async def test_an_unsubscribe_is_asked_again_later_and_not_at_each_event() -> None:
+    async with connected(room=2) as (world, client, near):
+        execution = client.watch("x1")
+        await near.say(subscribed(await near.hear(Subscribe), 9), event(1), event(2))
+        request = await near.hear(Unsubscribe)
+        await near.say(error(request.request_id, "rate_limited", retryable=True, retry_after=3.0))
+        await near.say(event(3), event(4), event(5))
+        assert await near.silent()
+        await world.clock.advance(4)
+        request = await near.hear(Unsubscribe)
+        await near.say(Unsubscribed(request.request_id, execution_id="x1"))
+        assert [(await soon(anext(execution))).seq for _ in range(2)] == [1, 2]
+        assert (await near.hear(Subscribe)).from_seq == 2
