@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from zephyrus_exec import RunContext
 from zephyrus_exec.client import Client, RemoteExecution
+from zephyrus_exec.client.backoff import CAP
 from zephyrus_exec.interfaces.transport import Frame, Handshake, Transport
 from zephyrus_exec.testing.clock import settle
 from zephyrus_exec.testing.running import Running, running
@@ -126,6 +127,7 @@ async def _play(ops: list[Op]) -> None:
         world.readings.append(Reading(execution, 0))
         for op in ops:
             await world.do(client, execution_id, op)
+        await host.clock.advance(CAP)  # by then it is connected again
         for reading in world.readings:
             await soon(asyncio.gather(*reading.tasks))
             await soon(reading.read(EVENTS))
