@@ -392,22 +392,22 @@ def _class_hook(kind: type[Any], converter: Converter) -> _Hook:
         if not isinstance(value, Mapping):
             _expected("an object", value)
         if not required.keys() <= value.keys() <= known.keys():
-            _check_keys(value, known, required)
+            _refuse_keys(value, known, required)
         return build(value, kind)
 
     return hook
 
 
-def _check_keys(
+def _refuse_keys(
     value: Mapping[Any, object], known: Collection[str], required: Collection[str]
-) -> None:
+) -> NoReturn:
+    """Tell the key that nobody knows, or else the one that is missing."""
     for key in value:
         if _key(key) not in known:
             remedy = f"{_hint(key, known)}remove it, or write one of {', '.join(known)}"
             raise _Refusal(f"there is no field {_shown(key)}", remedy)
-    for name in required:
-        if name not in value:
-            raise _Refusal("is missing", "write it", f".{name}")
+    missing = next(name for name in required if name not in value)
+    raise _Refusal("is missing", "write it", f".{missing}")
 
 
 def _sequence_hook(kind: Any, converter: Converter) -> _Hook:

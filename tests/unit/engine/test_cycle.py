@@ -31,6 +31,12 @@ async def test_a_plan_of_nothing_succeeds_with_nothing_done(enter: Enter) -> Non
     assert await world.kinds("e1-2") == ["accepted", "started", "planned", "completed"]
 
 
+async def test_a_final_plan_of_nothing_does_so_too(enter: Enter) -> None:
+    world = World(chain_agent())
+    body = await run(enter, world, Script(Plan(final=True)))
+    assert (body["outcome"], body["results"], body["planned"]) == ("succeeded", [], 0)
+
+
 async def test_the_planner_is_asked_until_it_has_nothing_more(enter: Enter) -> None:
     script = Script(plan("get", final=False), plan("get", "get", final=False))
     world = World(chain_agent())

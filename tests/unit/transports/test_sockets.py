@@ -49,6 +49,15 @@ async def test_what_a_peer_makes_no_room_for_is_not_left_to_the_kernel() -> None
     assert unsent == MAX_UNSENT
 
 
+async def test_a_system_that_cannot_be_told_that_serves_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(socket, "TCP_NOTSENT_LOWAT", raising=False)
+    (bound,) = await listen("127.0.0.1", 0)
+    with bound, socket.create_connection(bound.getsockname()):
+        pass
+
+
 async def test_a_taken_port_is_told_with_its_remedy(taken: int) -> None:
     with pytest.raises(ConfigurationError, match=f"port {taken}: the port is taken; stop") as error:
         await listen("127.0.0.1", taken)
