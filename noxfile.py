@@ -55,6 +55,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def search(session: nox.Session) -> None:
+    """Properties and state machines with other examples each time, and more of them."""
+    places = ("tests/property", "tests/stateful", *session.posargs)
+    session.run("pytest", "-m", "slow or not slow", "--hypothesis-profile=search", *places)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """The documentation, every link in it."""
     session.run("mkdocs", "build", "--strict", "--quiet", env={"NO_MKDOCS_2_WARNING": "1"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 
@@ -13,9 +14,14 @@ from zephyrus_exec.interfaces.transport import Transport
 from zephyrus_exec.testing.frame_checker import FrameChecker
 from zephyrus_exec.testing.streams import StreamViolation
 
-# Examples may take as long as a busy machine needs; a failure prints how to repeat it.
-settings.register_profile("quick", deadline=None, print_blob=True, max_examples=40)
-settings.register_profile("thorough", deadline=None, print_blob=True)
+# Examples may take as long as a busy machine needs; a failure prints how to repeat it. What decides
+# whether a change lands draws the same examples every time; `nox -s search` looks for new ones.
+IN_CI = os.environ.get("CI", "") not in ("", "0", "false")
+settings.register_profile(
+    "quick", deadline=None, print_blob=True, max_examples=40, derandomize=IN_CI
+)
+settings.register_profile("thorough", deadline=None, print_blob=True, derandomize=IN_CI)
+settings.register_profile("search", deadline=None, print_blob=True, max_examples=400)
 settings.load_profile("quick")  # `nox` chooses the other
 
 

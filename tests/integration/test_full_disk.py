@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.calls import Calls
 from tests.integration.test_sqlite_trouble import assemble
 from tests.unit.engine.world import World, chain_agent, plan
 from zephyrus_exec.errors import Overloaded, StoreUnavailable
@@ -69,6 +70,7 @@ async def test_nothing_is_sent_or_ended_meanwhile_and_everything_goes_on_after(
         refuse_network=False,
     )
     store, world = assemble(database), World(chain_agent())
+    calls = Calls(store)
     begun = asyncio.Event()
 
     async def meet(called: str) -> None:
@@ -82,8 +84,7 @@ async def test_nothing_is_sent_or_ended_meanwhile_and_everything_goes_on_after(
         execution_id = await engine.submit("a")
         waiting = asyncio.create_task(engine.result(execution_id))
         while not waiting.done():
-            await world.clock.advance(0.5)
-            await asyncio.sleep(0.001)
+            await calls.advance(world.clock, 0.5)
         assert isinstance(waiting.exception(), StoreUnavailable)
         assert world.clock.now() < started + 15
         kinds = [event.kind for event in await store.read(execution_id)]
@@ -96,8 +97,7 @@ async def test_nothing_is_sent_or_ended_meanwhile_and_everything_goes_on_after(
         end(database)
         ending = asyncio.create_task(engine.result(execution_id))
         while not ending.done():
-            await world.clock.advance(0.5)
-            await asyncio.sleep(0.001)
+            await calls.advance(world.clock, 0.5)
         body: Any = await ending
         assert body["outcome"] == "succeeded"
         assert len(set(world.chain.broadcasts)) == 1

@@ -11,6 +11,7 @@ import pytest
 
 from tests.fixtures.interrupted import engine_on, model_chain
 from tests.fixtures.make_journal import JOURNALS, dump, load, make
+from tests.integration.calls import Calls
 from zephyrus_exec import ExecutionStore, SqliteStore
 from zephyrus_exec.engine.records import EFFECT, Effect
 from zephyrus_exec.testing.chain import ModelChain, ModelSigner
@@ -40,13 +41,12 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 async def test_executions_of_an_old_release_go_on_and_end_as_they_would_have(
     store: SqliteStore,
 ) -> None:
-    clock, chain = ManualClock(), await chain_of_then(store)
+    calls, clock, chain = Calls(store), ManualClock(), await chain_of_then(store)
     before = {record.key: await store.read(record.key) for record in await store.scan("execution")}
     async with engine_on(store, clock, chain, hang=False, prefix="new") as engine:
         ended = asyncio.gather(*(engine.result(one) for one in before))
         while not ended.done():
-            await clock.advance(0.5)
-            await asyncio.sleep(0.001)
+            await calls.advance(clock, 0.5)
         bodies: list[Any] = await ended
     for stream, events in before.items():
         after = await store.read(stream)

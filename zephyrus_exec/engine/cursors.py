@@ -249,6 +249,8 @@ class Cursors:
             StoreUnavailable: The store cannot be read now.
         """
         head, terminal = await self._stands(source)
+        if after > head:  # others may have read a commit whose outcome is not known here yet
+            head = await self.store.head(source.stream)
         if after > head:
             raise ExecutionLost(
                 f"{source.stream} ends at event {head}, before {after}: events were lost",

@@ -31,7 +31,7 @@ from zephyrus_exec.errors import (
 from zephyrus_exec.interfaces.runner import RunContext
 from zephyrus_exec.interfaces.store import Append, Delete, Forget, NewEvent
 from zephyrus_exec.model import OPERATOR, Event, Principal
-from zephyrus_exec.testing.faulty_store import FaultyStore
+from zephyrus_exec.testing.faulty_store import Fault, FaultyStore
 
 BOB = Principal("bob")
 
@@ -261,6 +261,28 @@ async def test_a_journal_that_ends_before_what_was_seen_has_lost_events(
             await one.open_cursor(scene.id, after=3, ready=Watcher())
         assert lost.value.details == {"stream": scene.id, "head_seq": 2}
         assert not lost.value.retryable
+
+
+async def test_who_read_a_commit_elsewhere_whose_outcome_is_not_known_here_is_told_of_no_loss(
+    enter: Enter, scene: Scene
+) -> None:
+    engine = await scene.begin(enter)
+    other, _ = await scene.another(enter)
+    scene.store.fail(Fault.UNKNOWN_WRITTEN)
+    scene.store.readable = False
+    await scene.tell()
+    elsewhere = Watcher()
+    assert await elsewhere.drain(await other.open_cursor(scene.id, ready=elsewhere)) == [1, 2, 3]
+    watcher = Watcher()
+    with pytest.raises(StoreUnavailable):
+        await engine.open_cursor(scene.id, after=3, ready=watcher)
+    scene.store.readable = True
+    cursor = await engine.open_cursor(scene.id, after=3, ready=watcher)
+    assert (cursor.head, cursor.terminal) == (3, False)
+    assert await watcher.drain(cursor) == []
+    await scene.world.clock.advance(1)  # the store is asked what became of it
+    await scene.tell()
+    assert await watcher.drain(cursor) == [4]
 
 
 async def test_what_is_not_there_and_what_is_not_yours_is_the_same(
