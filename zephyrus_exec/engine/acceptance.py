@@ -8,7 +8,9 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from ..conversion import as_json, dumps, quote_id
+from attrs import frozen
+
+from ..conversion import as_json
 from ..errors import (
     AgentStopped,
     CommitUnknown,
@@ -20,16 +22,26 @@ from ..errors import (
 from ..interfaces.clock import Clock, NewId
 from ..interfaces.repositories import ContractRepository
 from ..interfaces.store import ExecutionStore, Write
-from ..model import Agent, AgentStatus, Contract, EventKind, Json, Outcome, Principal
+from ..model import (
+    Agent,
+    AgentStatus,
+    Contract,
+    EventKind,
+    Json,
+    JsonObject,
+    Outcome,
+    Principal,
+)
 from .access import Access
+from .at_once import AtOnce, NewExecution
 from .conductor import Conductor
-from .execution import Ending, RunningExecution, add_started, record_of
+from .execution import Ending, RunningExecution, accepted_body, add_started, record_of
 from .journal import Journal
 from .leases import Leases
 from .once import Claim
 from .quotas import Quotas
 from .roster import Roster
-from .snapshots import Snapshots
+from .snapshots import Snapshot, Snapshots
 from .tasks import spawn
 
 _log = logging.getLogger(__name__)
@@ -50,6 +62,15 @@ def _overloaded() -> Overloaded:
     return Overloaded("the journal cannot be written now; nothing was executed, try later")
 
 
+@frozen
+class Accepted:
+    """An execution that is journaled."""
+
+    id: str
+    completed: str | None = None
+    """Data of its `completed` event, as JSON text, if it has ended already."""
+
+
 class Acceptance:
     """Journals new executions; only then do they exist.
 
@@ -64,6 +85,7 @@ class Acceptance:
         conductor: Runs those that are accepted.
         leases: Nothing is accepted without a lease.
         snapshots: What their agents are.
+        at_once: Executes those that have nothing to do.
         journal: Makes the writer of a journal.
         check_open: Raises where nothing is accepted now.
         max_duration: Seconds an execution may take.
@@ -82,6 +104,7 @@ class Acceptance:
         conductor: Conductor,
         leases: Leases,
         snapshots: Snapshots,
+        at_once: AtOnce,
         journal: Callable[[str], Journal],
         check_open: Callable[[], None],
         max_duration: float,
@@ -96,6 +119,7 @@ class Acceptance:
         self._conductor = conductor
         self._leases = leases
         self._snapshots = snapshots
+        self._at_once = at_once
         self._journal = journal
         self._check_open = check_open
         self._max_duration = max_duration
@@ -108,8 +132,8 @@ class Acceptance:
         given: Json,
         deadline: float | None,
         claim: Claim | None = None,
-    ) -> str:
-        """Return the id of an accepted execution, as `ExecutionEngine.submit` promises.
+    ) -> Accepted:
+        """Return an accepted execution, as `ExecutionEngine.submit` promises.
 
         Args:
             agent_id: Which agent.
@@ -129,24 +153,62 @@ class Acceptance:
             await self._roster.decided(running)
             if running.accepted and running.cause is None:
                 await self._join(running, claim)
-                return running.id
+                return Accepted(running.id)
             self._check_open()
         if deadline is not None and not math.isfinite(deadline):
             raise InvalidValue.at("$.deadline", f"is {deadline}", "give seconds since the epoch")
         now = self._clock.now()
         latest = now + self._max_duration
-        execution = RunningExecution(
-            id=(execution_id := self._new_id()),
-            snapshot=self._snapshots.take(agent, contract),
-            principal=principal,
-            input=None if given is None else as_json(given),
-            deadline=latest if deadline is None else min(deadline, latest),
-            created_at=now,
-            journal=self._journal(execution_id),
-            done=asyncio.get_running_loop().create_future(),
+        execution_id = self._new_id()
+        claims = () if claim is None else (claim(execution_id),)
+        new = NewExecution(
+            execution_id,
+            self._snapshots.take(agent, contract),
+            principal,
+            None if given is None else as_json(given),
+            latest if deadline is None else min(deadline, latest),
+            now,
         )
-        await self._accept(execution, () if claim is None else (claim(execution_id),))
-        return execution_id
+        foreseen = self._foresee(new)
+        if foreseen is not None and foreseen["actions"] == []:
+            return await self._execute_at_once(new, foreseen, claims)
+        await self._accept(self._running(new, foreseen), claims)
+        return Accepted(execution_id)
+
+    def _foresee(self, new: NewExecution) -> JsonObject | None:
+        """Return the first decision, if the execution would begin now and it is known."""
+        agent = new.snapshot.agent
+        if new.deadline <= new.created_at or self._roster.must_wait(agent):
+            return None
+        return self._at_once.foresee(agent, new.snapshot.contract, new.input)
+
+    async def _execute_at_once(
+        self, new: NewExecution, decision: JsonObject, claims: Sequence[Write]
+    ) -> Accepted:
+        self._quotas.check_room(new.principal)
+        writes = (*claims, *self._keep(new.snapshot))
+        try:
+            body = await self._at_once.execute(new, decision, writes)
+        except _NOT_WRITTEN as error:
+            raise _overloaded() from error
+        self._snapshots.stored(new.snapshot)
+        return Accepted(new.id, body)
+
+    def _running(self, new: NewExecution, foreseen: JsonObject | None) -> RunningExecution:
+        return RunningExecution(
+            id=new.id,
+            snapshot=new.snapshot,
+            principal=new.principal,
+            input=new.input,
+            deadline=new.deadline,
+            created_at=new.created_at,
+            journal=self._journal(new.id),
+            done=asyncio.get_running_loop().create_future(),
+            foreseen=foreseen,
+        )
+
+    def _keep(self, snapshot: Snapshot) -> tuple[Write, ...]:
+        return () if self._snapshots.is_stored(snapshot) else (snapshot.keep,)
 
     async def _join(self, execution: RunningExecution, claim: Claim | None) -> None:
         if claim is not None:
@@ -167,8 +229,7 @@ class Acceptance:
         self._quotas.check_room(execution.principal)
         self._roster.enter(execution, self._conductor.turn_came)
         snapshot = execution.snapshot
-        keep = () if self._snapshots.is_stored(snapshot) else (snapshot.keep,)
-        writes = (*claims, *keep)
+        writes = (*claims, *self._keep(snapshot))
         try:
             await self._leases.ensure()
             self._add_accepted(execution)
@@ -201,12 +262,11 @@ class Acceptance:
         await self._conductor.end(execution, execution.cause or _WITHDRAWN)
 
     def _add_accepted(self, execution: RunningExecution) -> None:
-        given = "null" if execution.input is None else dumps(execution.input)
         execution.journal.add_encoded(
             EventKind.ACCEPTED,
-            f'{{"agent_id":{quote_id(execution.agent.id)},"snapshot":"{execution.snapshot.keep.key}",'
-            f'"principal":{quote_id(execution.principal.id)},"input":{given},'
-            f'"deadline":{execution.deadline!r}}}',
+            accepted_body(
+                execution.snapshot, execution.principal, execution.input, execution.deadline
+            ),
         )
         if execution.ticket.running:
             add_started(execution, self._leases.owner)

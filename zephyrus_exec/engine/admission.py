@@ -54,6 +54,10 @@ class Admission:
         queue = self._agents.get(agent_id)
         return queue is not None and (queue.running >= max_concurrent or bool(queue.waiting))
 
+    def must_wait(self, agent_id: str, max_concurrent: int) -> bool:
+        """Whether a request for this agent would have to wait, whoever it would wait for."""
+        return self.running >= self._max_running or self.occupied(agent_id, max_concurrent)
+
     def enter(self, ticket: Ticket, *, bounded: bool = True) -> None:
         """Start the ticket, now or when it is its turn.
 
@@ -64,9 +68,7 @@ class Admission:
         Raises:
             Overloaded: It would have to wait, and the queue is full.
         """
-        must_wait = self.running >= self._max_running or self.occupied(
-            ticket.agent_id, ticket.max_concurrent
-        )
+        must_wait = self.must_wait(ticket.agent_id, ticket.max_concurrent)
         if bounded and must_wait and self.queued >= self._max_queued:
             raise Overloaded(
                 f"{self.queued} executions are waiting already; nothing was executed, try later",

@@ -63,7 +63,9 @@ class ExecutionContext(RunContext):
             if (known := self._past.decision()) is not None:
                 return known
             await self._steps.wait_until_over("decision")
-        decision = await ask()
+        decision, self._execution.foreseen = self._execution.foreseen, None
+        if decision is None:
+            decision = await ask()
         if "cycle" in decision:
             raise InvalidValue.at("$.cycle", "is the journal's own", "choose another name")
         actions = decision.get("actions")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Final
 
 from ..conversion import structure, unstructure
@@ -16,7 +16,7 @@ from ..errors import (
 )
 from ..interfaces.planner import Plan, Planner, PlanRequest
 from ..interfaces.runner import RunContext
-from ..model import Agent, Json, JsonObject, OnFailure
+from ..model import Agent, Contract, Json, JsonObject, OnFailure
 from .results import error_from
 
 
@@ -53,6 +53,28 @@ class CycleRunner:
             "raise the agent's max_cycles if that is meant",
             max_cycles=context.agent.max_cycles,
         )
+
+    def foresee(self, agent: Agent, contract: Contract | None, given: Json) -> JsonObject | None:
+        """Return the first decision of an execution, if that can be told before it exists.
+
+        It can where the planner is pure, and answers without waiting. What is wrong with its
+        answer is told to the execution, which asks again.
+
+        Args:
+            agent: Which.
+            contract: The agent's.
+            given: The input.
+        """
+        planner = None if agent.planner is None else self._planners.get(agent.planner.name)
+        if planner is None or not getattr(planner, "pure", False):
+            return None
+        try:
+            answer = planner.plan(PlanRequest(agent, contract, given, 1, ()))
+            decision = _written(_at_once(answer))
+            _read(decision)
+            return decision
+        except (Exception, asyncio.CancelledError):  # noqa: BLE001 - as the docstring says
+            return None
 
     def planner_of(self, agent: Agent) -> Planner:
         """Return the agent's planner.
@@ -116,6 +138,21 @@ class CycleRunner:
                     raise error_from(result.error or {})
                 return True
         return False
+
+
+def _at_once(answer: Coroutine[object, object, Plan]) -> Plan:
+    """Return what a coroutine returns without waiting for anything.
+
+    Raises:
+        RuntimeError: It waits.
+    """
+    try:
+        answer.send(None)
+    except StopIteration as end:
+        plan: Plan = end.value
+        return plan
+    answer.close()
+    raise RuntimeError("a planner that is pure waits for nothing")
 
 
 def _written(plan: Plan) -> JsonObject:

@@ -24,9 +24,10 @@ from ..model import (
     Json,
     Principal,
 )
-from .acceptance import Acceptance
+from .acceptance import Acceptance, Accepted
 from .access import Access
 from .admission import Admission
+from .at_once import AtOnce
 from .calls import Tools
 from .cancels import Cancels
 from .clock import SystemClock, new_id
@@ -47,7 +48,7 @@ from .lifecycle import Lifecycle
 from .listing import ExecutionPage, is_place, list_executions
 from .neighbours import Neighbours
 from .offers import Offers
-from .once import Once, Request, Submission
+from .once import Claim, Once, Request, Submission
 from .owner_rule import OwnerRule
 from .quotas import Quota, Quotas
 from .reconciler import Reconciler
@@ -196,13 +197,14 @@ class ExecutionEngine:
             duration=lease_duration,
             failing=self._watching.failing,
         )
+        retention = Retention(store, keep=keep_ended)
         self._conductor = Conductor(
             self._roster,
             runners=self._runners,
             tools=self._tools,
             leases=self._leases,
             deadlines=self._deadlines,
-            retention=Retention(store, keep=keep_ended),
+            retention=retention,
             clock=self.clock,
             new_id=new_id,
         )
@@ -257,6 +259,15 @@ class ExecutionEngine:
             conductor=self._conductor,
             leases=self._leases,
             snapshots=self._snapshots,
+            at_once=AtOnce(
+                store,
+                self.clock,
+                runners=self._runners,
+                leases=self._leases,
+                roster=self._roster,
+                retention=retention,
+                committed=self._wakeups.wake,
+            ),
             journal=self._journal,
             check_open=self._life.check_open,
             max_duration=max_duration,
@@ -385,6 +396,18 @@ class ExecutionEngine:
             Draining: The engine is shutting down.
             InvalidValue: The input is no JSON, or the deadline is no time.
         """
+        accepted = await self.accept(agent_id, principal=principal, input=input, deadline=deadline)
+        return accepted.id
+
+    async def accept(
+        self,
+        agent_id: str,
+        *,
+        principal: Principal = ANONYMOUS,
+        input: Json = None,
+        deadline: float | None = None,
+    ) -> Accepted:
+        """Accept an execution as `submit` does, and say if it has ended with that."""
         return await self._acceptance.submit(
             agent_id, principal=principal, given=input, deadline=deadline
         )
@@ -423,12 +446,14 @@ class ExecutionEngine:
         """
         given = None if input is None else as_json(input)
         request = Request.of(idempotency_key, principal, agent_id, given, store_epoch)
-        return await self._once.submit(
-            request,
-            lambda claim: self._acceptance.submit(
+
+        async def accept(claim: Claim) -> str:
+            accepted = await self._acceptance.submit(
                 agent_id, principal=principal, given=given, deadline=deadline, claim=claim
-            ),
-        )
+            )
+            return accepted.id
+
+        return await self._once.submit(request, accept)
 
     def _journal(self, execution_id: str, seq: int = 0, version: int = 0) -> Journal:
         return Journal(

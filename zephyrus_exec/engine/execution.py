@@ -11,7 +11,17 @@ from attrs import define, field, frozen
 
 from ..conversion import dumps, quote_id
 from ..errors import ExecutionCancelled, ZephyrusError
-from ..model import ActionResult, Agent, Contract, EventKind, Execution, Json, Outcome, Principal
+from ..model import (
+    ActionResult,
+    Agent,
+    Contract,
+    EventKind,
+    Execution,
+    Json,
+    JsonObject,
+    Outcome,
+    Principal,
+)
 from .admission import Ticket
 from .deadlines import Deadline
 from .journal import Journal
@@ -90,6 +100,8 @@ class RunningExecution:
     """Whether it has its place in the roster."""
     released: bool = False
     """Whether it is left to the next process: nothing more is journaled here."""
+    foreseen: JsonObject | None = None
+    """Its first decision, where that was known before it existed; null: its planner is asked."""
 
     @agent.default
     def _agent(self) -> Agent:
@@ -153,10 +165,31 @@ def open_group(owner: str) -> str:
     return f"open:{owner}"
 
 
+def accepted_body(snapshot: Snapshot, principal: Principal, given: Json, deadline: float) -> str:
+    """Return the data of an `accepted` event, as JSON text.
+
+    Args:
+        snapshot: What its agent is.
+        principal: Who asked for it.
+        given: Its input.
+        deadline: Seconds since the epoch.
+    """
+    given_text = "null" if given is None else dumps(given)
+    return (
+        f'{{"agent_id":{quote_id(snapshot.agent.id)},"snapshot":"{snapshot.keep.key}",'
+        f'"principal":{quote_id(principal.id)},"input":{given_text},"deadline":{deadline!r}}}'
+    )
+
+
+def started_body(owner: str) -> str:
+    """Return the data of a `started` event, as JSON text: who begins to run it."""
+    return f'{{"owner":{quote_id(owner)}}}'
+
+
 def add_started(execution: RunningExecution, owner: str) -> None:
     """Journal, with the next commit, that this owner begins to run it."""
     execution.started = True
-    execution.journal.add_encoded(EventKind.STARTED, f'{{"owner":{quote_id(owner)}}}')
+    execution.journal.add_encoded(EventKind.STARTED, started_body(owner))
 
 
 def record_of(
@@ -170,22 +203,33 @@ def record_of(
         ending: How it ends; null: it does not yet.
         ended_at: Seconds since the epoch, where it ends.
     """
-    agent = execution.agent
+    who = _who(execution.agent, execution.principal, owner, execution.created_at)
+    if ending is not None:
+        return who + _ended(ending, ended_at), ENDED
+    status = "running" if execution.started or execution.ticket.running else "queued"
+    stands = f'"status":"{status}","ended_at":null,"outcome":null,"error":null}}'
+    return who + stands, open_group(owner)
+
+
+def record_at_once(agent: Agent, principal: Principal, owner: str, at: float) -> tuple[str, str]:
+    """Return body and group of the record of an execution that ended well when it began."""
+    return _who(agent, principal, owner, at) + _ended(SUCCEEDED, at), ENDED
+
+
+def _who(agent: Agent, principal: Principal, owner: str, created_at: float) -> str:
     agent_owner = "" if agent.owner is None else f'"agent_owner":{quote_id(agent.owner)},'
-    who = (
-        f'{{"agent_id":{quote_id(agent.id)},"principal":{quote_id(execution.principal.id)},'
-        f'{agent_owner}"owner":{quote_id(owner)},"created_at":{execution.created_at!r},'
+    return (
+        f'{{"agent_id":{quote_id(agent.id)},"principal":{quote_id(principal.id)},'
+        f'{agent_owner}"owner":{quote_id(owner)},"created_at":{created_at!r},'
     )
-    if ending is None:
-        status = "running" if execution.started or execution.ticket.running else "queued"
-        stands = f'"status":"{status}","ended_at":null,"outcome":null,"error":null}}'
-        return who + stands, open_group(owner)
+
+
+def _ended(ending: Ending, ended_at: float) -> str:
     error = "null" if ending.error is None else dumps(error_object(ending.error))
-    stands = (
+    return (
         f'"status":"completed","ended_at":{ended_at!r},'
         f'"outcome":"{ending.outcome}","error":{error}}}'
     )
-    return who + stands, ENDED
 
 
 def view_of(execution: RunningExecution) -> Execution:
@@ -217,7 +261,7 @@ _COUNTED_AS = {
 def completed_body(execution: RunningExecution, ending: Ending) -> str:
     """Return the data of the `completed` event, as JSON text."""
     if ending is SUCCEEDED and not execution.told and not execution.planned:
-        return _NOTHING_DONE
+        return NOTHING_DONE
     return encode_completed(
         ending,
         results=execution.told,
@@ -248,12 +292,13 @@ def encode_completed(
     )
 
 
-_NOTHING_DONE = encode_completed(SUCCEEDED, results=(), planned=0, effects=())
+NOTHING_DONE = encode_completed(SUCCEEDED, results=(), planned=0, effects=())
+"""The data of `completed` where there was nothing to do."""
 
 
 def completed_fields(body: str) -> dict[str, Json]:
     """Return the data of a `completed` event, from its text."""
-    if body is _NOTHING_DONE:  # so often that decoding it would show
+    if body is NOTHING_DONE:  # so often that decoding it would show
         return _nothing_done()
     data: dict[str, Json] = json.loads(body)
     return data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
@@ -74,14 +75,17 @@ class RecentlyEnded:
 
     def __init__(self) -> None:
         self._kept: dict[str, Recent] = {}
+        self._order: deque[Recent] = deque()
         self._characters = 0
 
     def add(self, recent: Recent) -> None:
         """Keep one more, and let go of those that ended first."""
         self._kept[recent.stream] = recent
+        self._order.append(recent)
         self._characters += recent.characters
-        while len(self._kept) > _MOST_ENDED or self._characters > _MOST_CHARACTERS_ENDED:
-            first = self._kept.pop(next(iter(self._kept)))
+        while len(self._order) > _MOST_ENDED or self._characters > _MOST_CHARACTERS_ENDED:
+            first = self._order.popleft()
+            del self._kept[first.stream]
             self._characters -= first.characters
 
     def get(self, stream: str) -> Recent | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 from ..errors import AgentBusy
+from ..interfaces.store import NewEvent
 from ..model import Agent, Overlap, Principal
 from .admission import Admission, Ticket
 from .execution import RunningExecution
@@ -37,6 +38,10 @@ class Roster:
 
     def __len__(self) -> int:
         return len(self.executions)
+
+    def must_wait(self, agent: Agent) -> bool:
+        """Return whether a new execution of this agent would have to wait for its turn."""
+        return self.admission.must_wait(agent.id, agent.max_concurrent)
 
     def enter(
         self,
@@ -92,6 +97,12 @@ class Roster:
         self.waits.wake(execution.id)
         if not self.executions:
             self.idle.set()
+
+    def ended_at_once(self, execution_id: str, events: Sequence[NewEvent]) -> None:
+        """Hear of an execution that was never here: these are all its events."""
+        recent = Recent(execution_id)
+        recent.add(events)
+        self._ended.add(recent)
 
     def recent(self, execution_id: str) -> Recent | None:
         """Return what is in memory of the journal of an execution of this process.

@@ -7,8 +7,10 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 
 from ..conversion import structure
+from ..engine.acceptance import Accepted
 from ..engine.clock import new_id
 from ..engine.engine import ExecutionEngine
+from ..engine.execution import completed_fields
 from ..engine.quotas import TokenBucket
 from ..errors import (
     Draining,
@@ -161,10 +163,10 @@ class V1Session:
     async def _execute(self, request: ExecuteRequest) -> None:
         await self._transport.send([self._connection.started()])
         try:
-            execution_id = await self._submit(request)
+            accepted = await self._accept(request)
             if self._gone:
                 return
-            completed = await self._engine.result(execution_id, principal=self._principal)
+            completed = await self._end_of(accepted)
         except ExecutionReleased:
             self._gone = True  # there will be a reply, but not from this process: close instead
             self.finish()
@@ -179,16 +181,22 @@ class V1Session:
             frame = self._last_reply(completed)
         await self._transport.send([frame])
 
-    async def _submit(self, request: ExecuteRequest) -> str:
+    async def _accept(self, request: ExecuteRequest) -> Accepted:
         if self._finishing is not None:
             raise Draining("the service is shutting down and takes no new work")
         if self._bucket is not None:
             self._bucket.take(self._engine.clock.now())
         self._submitting = True
         try:
-            return await self._engine.submit(request.agent_id, principal=self._principal)
+            return await self._engine.accept(request.agent_id, principal=self._principal)
         finally:
             self._submitting = False
+
+    async def _end_of(self, accepted: Accepted) -> JsonObject:
+        """Return the data of an execution's `completed` event."""
+        if accepted.completed is not None:
+            return completed_fields(accepted.completed)
+        return await self._engine.result(accepted.id, principal=self._principal)
 
     def _last_reply(self, completed: JsonObject) -> str:
         """Return the frame that tells what a `completed` event says."""
