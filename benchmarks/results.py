@@ -46,6 +46,8 @@ class Chart:
     """`lines` where each case begins with a number, like "1,000 stored", over which to draw."""
     logarithmic: bool = False
     """Whether the quantity's axis is."""
+    subjects: tuple[str, ...] = ()
+    """Which to draw; empty: all."""
 
 
 @frozen
