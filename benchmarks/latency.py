@@ -177,8 +177,8 @@ async def measure_echo(load: Load, seconds: float) -> list[float]:
         ways.extend(found[_FIRST:-_LAST])
 
     async with (
-        running(Peer(ECHO, _echoing)) as port,
-        _followers(port, load, messages, v2=False) as followers,
+        running(Peer(ECHO, _echoing)) as server,
+        _followers(server.port, load, messages, v2=False) as followers,
     ):
         await asyncio.gather(*(ask(*each) for each in enumerate(followers)))
     return sorted(ways)

@@ -4,12 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import os
-import struct
+import sys
 import time
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from itertools import chain, cycle, islice
+from typing import Any, Final, Protocol, TypeVar
 
 from attrs import define, field, frozen
 
-_DONE = b'"status":"completed"'
+from benchmarks.dialects import (
+    COMPLETED,
+    FAREWELL,
+    HANDSHAKE,
+    HELLO_ACK,
+    Dialect,
+    masked_text_frame,
+)
+
+__all__ = ["Load", "Measurement", "drive", "masked_text_frame", "pin"]
+
+LOAD_CORE: Final = 1
+T = TypeVar("T")
+
+_AT_ONCE: Final = 50
+"""So many connections are being opened at a time: fewer than any listener lets wait."""
 
 
 @frozen
@@ -20,67 +39,7 @@ class Load:
     in_flight: int
 
     def __str__(self) -> str:
-        return f"{self.connections}x{self.in_flight}"
-
-
-def masked_text_frame(text: str) -> bytes:
-    """Return a client's text frame (RFC 6455 section 5.2), masked with zeros: a legal mask."""
-    payload = text.encode()
-    assert len(payload) < 126
-    return struct.pack("!BB", 0x81, 0x80 | len(payload)) + b"\0\0\0\0" + payload
-
-
-@define(eq=False)
-class _Peer(asyncio.Protocol):
-    request: bytes
-    in_flight: int
-    latencies: list[float] = field(factory=list)
-    answered: int = 0
-    stopped: bool = False
-    _open: bool = False
-    _tail: bytes = b""
-    _sent: list[float] = field(factory=list)
-    _socket: asyncio.Transport = field(init=False)
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._socket = transport
-        transport.write(
-            b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-        )
-
-    def data_received(self, data: bytes) -> None:
-        if not self._open:
-            assert data.startswith(b"HTTP/1.1 101"), data[:200]
-            self._open = True
-            self._ask(self.in_flight)
-            return
-        data = self._tail + data
-        done = data.count(_DONE)
-        self._tail = data[data.rfind(_DONE) + len(_DONE) :] if done else data[-len(_DONE) :]
-        now = time.perf_counter()
-        for sent in self._sent[:done]:
-            self.latencies.append(now - sent)
-        del self._sent[:done]
-        self.answered += done
-        if not self.stopped:
-            self._ask(done)
-
-    def _ask(self, count: int) -> None:
-        if count:
-            self._sent.extend([time.perf_counter()] * count)
-            self._socket.write(self.request * count)
-
-    @property
-    def waiting(self) -> int:
-        """How many requests are not answered yet."""
-        return len(self._sent)
-
-    def close(self) -> None:
-        """Say farewell (RFC 6455 section 5.5.1) and go."""
-        self._socket.write(b"\x88\x80\0\0\0\0")
-        self._socket.close()
+        return f"{self.connections:,} × {self.in_flight}"
 
 
 @frozen
@@ -88,43 +47,197 @@ class Measurement:
     """What one round gave."""
 
     per_second: float
+    """Executions."""
     latencies: tuple[float, ...]
     """Seconds, sorted."""
+    busy: float
+    """The share of its core that the load generator took."""
+    cpu: float
+    """Seconds that the server worked for one execution."""
 
     def percentile(self, share: float) -> float:
         """Return the latency that this share of the requests did not exceed, in seconds."""
         return self.latencies[min(len(self.latencies) - 1, int(share * len(self.latencies)))]
 
 
-async def drive(port: int, load: Load, agent_id: str, seconds: float) -> Measurement:
-    """Ask for executions as fast as replies come, and count; the first fifth is warm-up."""
+@define(eq=False)
+class _Connection(asyncio.Protocol):
+    """Asks again as often as an execution has ended; times from request to `until`."""
+
+    dialect: Dialect
+    until: bytes
+    open: asyncio.Event = field(factory=asyncio.Event)
+    latencies: list[float] = field(factory=list)
+    ended: int = 0
+    stopped: bool = False
+    _greeted: bool = False
+    _tail: bytes = b""
+    _asked: list[float] = field(factory=list)
+    _running: int = 0
+    _requests: cycle[bytes] = field(init=False)
+    _socket: asyncio.Transport = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._requests = cycle(self.dialect.requests)
+
+    def connection_made(self, transport: Any) -> None:  # uvloop's is no asyncio.Transport
+        self._socket = transport
+        transport.write(HANDSHAKE)
+
+    def data_received(self, data: bytes) -> None:
+        if not self.open.is_set():
+            self._opening(data)
+            return
+        ended = self._count(data)
+        if ended:
+            self.ended += ended
+            self._running -= ended
+            if not self.stopped:
+                self.ask(ended)
+
+    def _opening(self, data: bytes) -> None:
+        if self._greeted:
+            assert HELLO_ACK in data, data[:200]
+            self.open.set()
+            return
+        assert data.startswith(b"HTTP/1.1 101"), data[:200]
+        self._greeted = True
+        if self.dialect.opening:
+            self._socket.write(self.dialect.opening)
+        else:
+            self.open.set()
+
+    def _count(self, data: bytes) -> int:
+        """Note the latencies of what has come, and return how many executions have ended."""
+        seen = self._tail + data
+        ended = seen.count(COMPLETED)
+        arrived = ended if self.until is COMPLETED else seen.count(self.until)
+        last = max(seen.rfind(marker) + 1 for marker in {COMPLETED, self.until})
+        self._tail = seen[max(last, len(seen) - _LONGEST) :]
+        if arrived:
+            now = time.perf_counter()
+            self.latencies += [now - asked for asked in self._asked[:arrived]]
+            del self._asked[:arrived]
+        return ended
+
+    def ask(self, count: int) -> None:
+        """Ask for so many executions."""
+        self._running += count
+        self._asked += [time.perf_counter()] * count
+        self._socket.write(b"".join(islice(self._requests, count)))
+
+    @property
+    def waiting(self) -> int:
+        """How many executions have not ended yet."""
+        return self._running
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        assert not self._running, "the server closed the connection"
+
+    def close(self) -> None:
+        """Say farewell and go."""
+        self._socket.write(FAREWELL)
+        self._socket.close()
+
+
+_LONGEST: Final = 32
+"""No marker is longer: what may have been cut is among so many bytes at the end."""
+
+
+class Server(Protocol):
+    """What is asked, in a process of its own."""
+
+    port: int
+
+    async def cpu(self) -> float:
+        """Return the seconds that it has worked."""
+        ...
+
+
+async def drive(
+    server: Server, load: Load, dialect: Dialect, seconds: float, *, until: bytes = COMPLETED
+) -> Measurement:
+    """Ask for executions as fast as replies come, and count, after a warm-up.
+
+    Args:
+        server: On this machine.
+        load: How many connections, how much in flight.
+        dialect: How to ask.
+        seconds: How long to measure.
+        until: What ends the time of a request: `COMPLETED`, or the dialect's first event.
+    """
+    async with _connections(server.port, load, dialect, until) as connections:
+        for connection in connections:
+            connection.ask(load.in_flight)
+        await _warm_up(connections, seconds / 5)
+        for connection in connections:
+            connection.latencies.clear()
+            connection.ended = 0
+        began, served, worked = time.perf_counter(), await server.cpu(), time.process_time()
+        await asyncio.sleep(seconds)
+        took, worked = time.perf_counter() - began, time.process_time() - worked
+        ended = sum(connection.ended for connection in connections)
+        served = await server.cpu() - served
+        latencies = sorted(chain.from_iterable(each.latencies for each in connections))
+        await _come_to_rest(connections)
+    assert latencies, "nothing was answered"
+    return Measurement(ended / took, tuple(latencies), worked / took, served / ended)
+
+
+@asynccontextmanager
+async def _connections(
+    port: int, load: Load, dialect: Dialect, until: bytes
+) -> AsyncIterator[list[_Connection]]:
     loop = asyncio.get_running_loop()
-    request = masked_text_frame(f'{{"type":"execute","agent_id":"{agent_id}"}}')
-    peers: list[_Peer] = []
-    for _ in range(load.connections):
-        _, peer = await loop.create_connection(
-            lambda: _Peer(request, load.in_flight), "127.0.0.1", port
-        )
-        peers.append(peer)
-    await asyncio.sleep(seconds / 5)
-    for peer in peers:
-        peer.latencies.clear()
-        peer.answered = 0
-    began = time.perf_counter()
+    connections: list[_Connection] = []
+    while len(connections) < load.connections:
+        batch = [
+            (await loop.create_connection(lambda: _Connection(dialect, until), "127.0.0.1", port))[
+                1
+            ]
+            for _ in range(min(_AT_ONCE, load.connections - len(connections)))
+        ]
+        await asyncio.gather(*(each.open.wait() for each in batch))
+        connections += batch
+    yield connections
+    for connection in connections:
+        connection.close()
+
+
+async def _warm_up(connections: Sequence[_Connection], seconds: float) -> None:
+    """Wait so long at least, and until every connection has had an answer."""
     await asyncio.sleep(seconds)
-    took = time.perf_counter() - began
-    answered = sum(peer.answered for peer in peers)
-    latencies = sorted(latency for peer in peers for latency in peer.latencies)
-    for peer in peers:
-        peer.stopped = True
-    while any(peer.waiting for peer in peers):
+    while not all(connection.ended for connection in connections):
         await asyncio.sleep(0.01)
-    for peer in peers:
-        peer.close()
-    return Measurement(answered / took, tuple(latencies))
+
+
+async def _come_to_rest(connections: Sequence[_Connection]) -> None:
+    for connection in connections:
+        connection.stopped = True
+    while any(connection.waiting for connection in connections):
+        await asyncio.sleep(0.01)
 
 
 def pin(core: int) -> None:
     """Keep this process on one core, where the system can."""
     if hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) > core:
         os.sched_setaffinity(0, {core})
+
+
+def allow_connections() -> None:
+    """Let this process have as many files open as the system allows it, where it counts them."""
+    if sys.platform != "win32":
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def run_on(loop: str, main: Coroutine[Any, Any, T]) -> T:
+    """Run it on asyncio's loop or on uvloop's."""
+    if loop == "asyncio":
+        return asyncio.run(main)
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import multiprocessing
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, Literal, TypeAlias
 
-from attrs import frozen
+from attrs import define, frozen
 
-from benchmarks.load import pin
+from benchmarks.bare import bare_fastapi, bare_picows, bare_websockets, raw_protocol
+from benchmarks.load import allow_connections, pin, run_on
 from zephyrus_exec import ExecutionStore
 
-AGENT = "00000000-0000-4000-8000-000000000001"
-SERVER_CORE = 0
+AGENT: Final = "00000000-0000-4000-8000-000000000001"
+SERVER_CORE: Final = 0
 
 Serving: TypeAlias = Callable[[], AbstractAsyncContextManager[int]]
 """Serves on a free port of 127.0.0.1, and yields it."""
@@ -30,30 +31,8 @@ class Peer:
 
     name: str
     serving: Serving
-
-
-@asynccontextmanager
-async def bare_websockets() -> AsyncIterator[int]:
-    """Parse, answer `started` and `completed`, nothing else: `websockets`' own server."""
-    from websockets.asyncio.server import ServerConnection, serve
-
-    async def handle(connection: ServerConnection) -> None:
-        async for frame in connection:
-            agent_id = json.loads(frame)["agent_id"]
-            started = {"success": True, "message": f"Iniciando {agent_id}", "status": "started"}
-            completed = {
-                "success": True,
-                "results": [],
-                "agent_id": agent_id,
-                "execution_count": 0,
-                "status": "completed",
-            }
-            for data in (started, completed):
-                reply = {"type": "execution_response", "data": data}
-                await connection.send(json.dumps(reply, separators=(",", ":")))
-
-    async with serve(handle, "127.0.0.1", 0, compression=None) as server:
-        yield next(iter(server.sockets)).getsockname()[1]
+    loop: Literal["asyncio", "uvloop"] = "asyncio"
+    """On which it is faster."""
 
 
 @asynccontextmanager
@@ -88,7 +67,7 @@ async def _this_library(store: ExecutionStore) -> AsyncIterator[int]:
         serve,
     )
 
-    idle = Agent(AGENT, planner=Component("steps", {"steps": []}), max_concurrent=1000)
+    idle = Agent(AGENT, planner=Component("steps", {"steps": []}), max_concurrent=10_000)
     repository = MemoryRepository([idle])
     engine = ExecutionEngine(
         agents=repository, contracts=repository, store=store, planners={"steps": StepsPlanner()}
@@ -97,25 +76,59 @@ async def _this_library(store: ExecutionStore) -> AsyncIterator[int]:
         yield int(service.addresses[0].rpartition(":")[2])
 
 
+WEBSOCKETS: Final = Peer("bare websockets", bare_websockets)
+FASTAPI: Final = Peer("bare FastAPI", bare_fastapi, "uvloop")
+PICOWS: Final = Peer("bare picows", bare_picows, "uvloop")
+MEMORY: Final = Peer("zephyrus_exec, memory", with_memory, "uvloop")
+SQLITE: Final = Peer("zephyrus_exec, sqlite", with_sqlite, "uvloop")
+RAW: Final = Peer("raw protocol", raw_protocol, "uvloop")
+
+
+@define(eq=False)
+class Running:
+    """A server's process, as seen from ours."""
+
+    port: int
+    _pipe: Connection
+
+    async def cpu(self) -> float:
+        """Return the seconds that it has worked."""
+        self._pipe.send("cpu")
+        worked: float = await asyncio.to_thread(self._pipe.recv)
+        return worked
+
+
 @asynccontextmanager
-async def running(peer: Peer) -> AsyncIterator[int]:
-    """Run a peer in a process of its own, pinned to a core of its own; yield its port."""
+async def running(peer: Peer) -> AsyncIterator[Running]:
+    """Run a peer in a process of its own, pinned to a core of its own."""
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=_run, args=(peer, theirs))
     process.start()
+    theirs.close()  # so that its end is seen should it die
     try:
-        yield await asyncio.to_thread(ours.recv)
-    finally:
+        yield Running(await asyncio.to_thread(ours.recv), ours)
         ours.send("stop")
+    finally:
+        ours.close()
         await asyncio.to_thread(process.join)
 
 
 def _run(peer: Peer, pipe: Connection) -> None:
     pin(SERVER_CORE)
+    allow_connections()
 
     async def serve() -> None:
         async with peer.serving() as port:
             pipe.send(port)
-            await asyncio.to_thread(pipe.recv)
+            while await asyncio.to_thread(_wanted, pipe) == "cpu":
+                pipe.send(time.process_time())
 
-    asyncio.run(serve())
+    run_on(peer.loop, serve())
+
+
+def _wanted(pipe: Connection) -> str:
+    try:
+        wanted: str = pipe.recv()
+    except EOFError:  # whoever measured has failed
+        return "stop"
+    return wanted
