@@ -23,6 +23,7 @@ from ..service import Service, serve
 from .access import make_authenticator, make_tls, print_access
 from .composition import Parts, make_engine, open_parts, open_store
 from .environment import read_settings, warn_of_misfits
+from .garbage import looked_for_seldom
 from .logs import start_logging
 from .output import note
 from .sources import check_agents
@@ -75,7 +76,8 @@ async def serve_command(options: argparse.Namespace) -> int:
             print_access(settings.access, origins, made)
             await _print_trouble(service.engine)
             note("Ctrl-C stops it.")
-            await stop.wait()
+            with looked_for_seldom():
+                await stop.wait()
             note(f"stopping, within {settings.drain_timeout:g} s: what runs is given time to end")
     note("stopped")
     return 0

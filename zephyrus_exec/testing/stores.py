@@ -102,6 +102,20 @@ class StoreConformance(ABC):
             await store.commit([Append("s", 3, new_events("c"))])
             assert [event.kind for event in await store.read("s")] == ["a", "b", "c"]
 
+    async def test_many_events_are_appended_at_once(self, tmp_path: Path) -> None:
+        """However many, they come in order, or not at all."""
+        async with self.opened(tmp_path) as store:
+            await store.commit([Append("s", 1, new_events("first"))])
+            many = new_events(*(f"k{number}" for number in range(1000)))
+            for seq in (1, 3):
+                with pytest.raises(StoreConflict):
+                    await store.commit([Append("s", seq, many)])
+            position = await store.commit([Append("s", 2, many)])
+            events = await store.read("s", limit=2000)
+            assert places(events) == [("s", seq) for seq in range(1, 1002)]
+            assert [event.kind for event in events[1:]] == [new.kind for new in many]
+            assert events[-1].position == position
+
     async def test_an_append_without_events_is_a_condition(self, tmp_path: Path) -> None:
         """It holds or not like any other, and has no position."""
         async with self.opened(tmp_path) as store:
