@@ -33,9 +33,16 @@ from ..model import (
     Principal,
 )
 from .access import Access
-from .at_once import AtOnce, NewExecution
+from .at_once import AtOnce
 from .conductor import Conductor
-from .execution import Ending, RunningExecution, accepted_body, add_started, record_of
+from .execution import (
+    Ending,
+    NewExecution,
+    RunningExecution,
+    accepted_body,
+    add_started,
+    record_of,
+)
 from .journal import Journal
 from .leases import Leases
 from .once import Claim

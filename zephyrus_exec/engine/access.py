@@ -11,7 +11,6 @@ from ..interfaces.access import Authorizer
 from ..interfaces.repositories import AgentRepository
 from ..interfaces.store import ExecutionStore
 from ..model import Agent, Execution, Principal
-from .execution import view_of
 from .listing import find_execution
 from .records import EFFECT
 from .roster import Roster
@@ -71,10 +70,9 @@ class Access:
         Raises:
             ExecutionNotFound: There is none.
         """
-        running = self._roster.executions.get(execution_id)
-        if running is None:
+        seen = self._roster.seen(execution_id)
+        if seen is None:
             return await self.stored(execution_id, principal, may)
-        seen = view_of(running)
         if not await may(principal, seen):
             await find_execution(self._store, execution_id)  # as for one that is not there
             raise _no_execution(execution_id, principal)

@@ -7,37 +7,27 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from attrs import frozen
-
 from ..conversion import dumps
 from ..errors import CommitUnknown
 from ..interfaces.clock import Clock
 from ..interfaces.runner import Runner
 from ..interfaces.store import Append, ExecutionStore, NewEvent, Put, Write
-from ..model import Agent, Contract, EventKind, Json, JsonObject, Principal
+from ..model import Agent, Contract, EventKind, Json, JsonObject
 from .cycle import CycleRunner
-from .execution import NOTHING_DONE, accepted_body, record_at_once, started_body
+from .execution import (
+    NOTHING_DONE,
+    NewExecution,
+    accepted_body,
+    record_at_once,
+    started_body,
+)
 from .journal import EXECUTION, patiently
 from .leases import Leases
 from .registry import DEFAULT_RUNNER
 from .retention import Retention
 from .roster import Roster
-from .snapshots import Snapshot
 
 _log = logging.getLogger(__name__)
-
-
-@frozen
-class NewExecution:
-    """An execution that is about to be accepted."""
-
-    id: str
-    snapshot: Snapshot
-    principal: Principal
-    input: Json
-    deadline: float
-    """Seconds since the epoch."""
-    created_at: float
 
 
 class AtOnce:
@@ -109,7 +99,7 @@ class AtOnce:
         except CommitUnknown:
             if not await self._arrived(new.id):
                 raise
-        self._roster.ended_at_once(new.id, events)
+        self._roster.ended_at_once(new, events)
         self._committed(new.id)
         _tell(new)
         await self._retention.ended(new.id)

@@ -48,6 +48,19 @@ def cancelled_by(reason: str) -> Ending:
     return Ending(Outcome.CANCELLED, ExecutionCancelled(text, reason=reason))
 
 
+@frozen
+class NewExecution:
+    """An execution that is about to be accepted."""
+
+    id: str
+    snapshot: Snapshot
+    principal: Principal
+    input: Json
+    deadline: float
+    """Seconds since the epoch."""
+    created_at: float
+
+
 @define(eq=False)
 class RunningExecution:
     """What the engine knows of an execution that this process has and has not ended."""
@@ -241,6 +254,18 @@ def view_of(execution: RunningExecution) -> Execution:
         status="running" if execution.ticket.running else "queued",
         created_at=execution.created_at,
         agent_owner=execution.agent.owner,
+    )
+
+
+def view_at_once(new: NewExecution) -> Execution:
+    """Return the same of an execution that ended as it began."""
+    return Execution(
+        new.id,
+        agent_id=new.snapshot.agent.id,
+        principal=new.principal.id,
+        status="completed",
+        created_at=new.created_at,
+        agent_owner=new.snapshot.agent.owner,
     )
 
 

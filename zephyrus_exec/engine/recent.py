@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ..interfaces.store import NewEvent
 from ..model import Event, EventKind
+
+if TYPE_CHECKING:
+    from .execution import NewExecution
 
 _MOST_EVENTS: Final = 256
 """Events kept of one journal."""
@@ -36,6 +39,8 @@ class Recent:
         """Number of the journal's last event."""
         self.ended = False
         """Whether that is its end."""
+        self.ended_at_once: NewExecution | None = None
+        """Whose journal it is, where that was written whole."""
         self.characters = 0
         """Of the data of the events that are kept."""
         self._events: list[NewEvent | Event] = []

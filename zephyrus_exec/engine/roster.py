@@ -8,9 +8,9 @@ from functools import partial
 
 from ..errors import AgentBusy
 from ..interfaces.store import NewEvent
-from ..model import Agent, Overlap, Principal
+from ..model import Agent, Execution, Overlap, Principal
 from .admission import Admission, Ticket
-from .execution import RunningExecution
+from .execution import NewExecution, RunningExecution, view_at_once, view_of
 from .recent import Recent, RecentlyEnded
 from .wakeups import Wakeups
 
@@ -98,11 +98,22 @@ class Roster:
         if not self.executions:
             self.idle.set()
 
-    def ended_at_once(self, execution_id: str, events: Sequence[NewEvent]) -> None:
+    def ended_at_once(self, new: NewExecution, events: Sequence[NewEvent]) -> None:
         """Hear of an execution that was never here: these are all its events."""
-        recent = Recent(execution_id)
+        recent = Recent(new.id)
         recent.add(events)
+        recent.ended_at_once = new
         self._ended.add(recent)
+
+    def seen(self, execution_id: str) -> Execution | None:
+        """Return whose an execution is and of what; null: the store has to be asked."""
+        execution = self.executions.get(execution_id)
+        if execution is not None:
+            return view_of(execution)
+        recent = self._ended.get(execution_id)
+        if recent is None or recent.ended_at_once is None:
+            return None
+        return view_at_once(recent.ended_at_once)
 
     def recent(self, execution_id: str) -> Recent | None:
         """Return what is in memory of the journal of an execution of this process.

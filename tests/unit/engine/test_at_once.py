@@ -16,6 +16,7 @@ from zephyrus_exec.engine.quotas import Quota
 from zephyrus_exec.errors import (
     AgentNotFound,
     ContractNotFound,
+    ExecutionNotFound,
     InvalidPlan,
     Overloaded,
 )
@@ -320,3 +321,17 @@ async def test_the_log_tells_of_it(enter: Enter, caplog: pytest.LogCaptureFixtur
         execution_id = await engine.submit("idle")
     (line,) = [line for line in caplog.records if "nothing to do" in line.message]
     assert (line.execution, line.agent) == (execution_id, "idle")  # type: ignore[attr-defined]
+
+
+async def test_it_is_only_for_who_may_see_it(enter: Enter) -> None:
+    world = World(IDLE)
+    store = world.faulty()
+    engine = await entered(enter, world, StepsPlanner(), store=store)
+    alice, bob = Principal("alice"), Principal("bob")
+    execution_id = await engine.submit("idle", principal=alice)
+    with pytest.raises(ExecutionNotFound):
+        await engine.open_cursor(execution_id, principal=bob, ready=lambda _: None)
+    assert await engine.cancel(execution_id, principal=alice) == "already_terminal"
+    store.readable = False  # whose it is, is in memory
+    cursor = await engine.open_cursor(execution_id, principal=alice, ready=lambda _: None)
+    assert (cursor.agent_id, cursor.head) == ("idle", 4)
