@@ -16,7 +16,7 @@ import pstats
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
@@ -201,16 +201,17 @@ def stage_of(file: str) -> str:
 def figures_of(case: Case, stats: pstats.Stats, done: int, cpu: float) -> Iterator[Figure]:
     """Yield calls and microseconds of one execution, in all and by stage."""
     calls: Counter[str] = Counter()
-    seconds: Counter[str] = Counter()
+    seconds: dict[str, float] = defaultdict(float)
     for (file, _, _), (_, called, own, _, _) in _rows(stats).items():
         calls[stage_of(file)] += called
         seconds[stage_of(file)] += own
+    whole = sum(seconds.values())
     yield Figure(case.name, "in all", "calls", calls.total() / done)
     yield Figure(case.name, "in all", "CPU", cpu, "µs")
     for stage in (*STAGES, "rest"):
         if calls[stage]:
             yield Figure(case.name, stage, "calls", calls[stage] / done)
-            yield Figure(case.name, stage, "CPU", cpu * seconds[stage] / seconds.total(), "µs")
+            yield Figure(case.name, stage, "CPU", cpu * seconds[stage] / whole, "µs")
 
 
 def print_dearest(stats: pstats.Stats, done: int, cpu: float, *, top: int) -> None:
@@ -233,12 +234,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = command_line("hot", rounds=3)
     parser.add_argument("--executions", type=int, default=4000)
     parser.add_argument("--top", type=int, default=0, help="how many functions to show")
-    parser.add_argument("--cases", default="", help="a part of the names of the cases")
+    parser.add_argument("--only", default="", help="a part of the names of the cases")
     options = parser.parse_args(arguments)
     if options.quick:
         options.executions, options.rounds = 200, 1
     figures: list[Figure] = []
-    for case in (case for case in CASES if options.cases in case.name):
+    for case in (case for case in CASES if options.only in case.name):
         cpu = asyncio.run(microseconds(case, options.executions, options.rounds))
         stats, done = asyncio.run(profile(case, options.executions))
         figures += figures_of(case, stats, done, cpu)

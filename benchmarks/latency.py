@@ -16,12 +16,12 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 from attrs import define, field, frozen
 
 from benchmarks.emitting import EMITTING, STORES, emitting_server
-from benchmarks.load import LOAD_CORE, masked_text_frame, pin
+from benchmarks.load import LOAD_CORE, masked_text_frame, pin, run_on
 from benchmarks.peers import Peer, running
 from benchmarks.results import Chart, Figure, Result, command_line, conclude, median, ratio
 from benchmarks.sockets import connect, hello, split
@@ -59,8 +59,7 @@ class _Follower(asyncio.Protocol):
     _rest: bytes = b""
     _socket: asyncio.Transport = field(init=False)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+    def connection_made(self, transport: Any) -> None:  # uvloop's is no asyncio.Transport
         self._socket = transport
 
     def data_received(self, data: bytes) -> None:
@@ -176,7 +175,7 @@ async def measure_echo(load: Load, seconds: float) -> list[float]:
         ways.extend(found[_FIRST:-_LAST])
 
     async with (
-        running(Peer(ECHO, _echoing)) as server,
+        running(Peer(ECHO, _echoing, "uvloop")) as server,
         _followers(server.port, load, messages, v2=False) as followers,
     ):
         await asyncio.gather(*(ask(*each) for each in enumerate(followers)))
@@ -207,7 +206,7 @@ def result_of(found: Mapping[Load, Mapping[str, Sequence[Sequence[float]]]]) -> 
         "From the journal to the client",
         tuple(figures),
         charts=(Chart("From the journal to the client, median", "p50", logarithmic=True),),
-        notes=("The echo's figure is its way there and back. All servers run on asyncio's loop.",),
+        notes=("The echo's figure is its way there and back. Servers and clients run on uvloop.",),
     )
 
 
@@ -234,7 +233,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.quick:
         options.loads, options.rounds, options.seconds = [1], 1, 0.2
     found = {
-        load: asyncio.run(measure(load, rounds=options.rounds, seconds=options.seconds))
+        load: run_on("uvloop", measure(load, rounds=options.rounds, seconds=options.seconds))
         for load in LOADS
         if load.executions in options.loads
     }
