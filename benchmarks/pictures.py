@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Final
@@ -13,10 +14,12 @@ from attrs import frozen
 from benchmarks.results import Chart, Figure, shown
 
 WIDTH: Final = 760
-_NAMES: Final = 210
-"""Where bars begin; names stand to the left of that."""
-_BARS: Final = 440
-"""The length of the longest bar."""
+_LETTER: Final = 7.2
+"""How wide one is at most, on the average of a name."""
+_VALUE: Final = 90
+"""To the right of the longest bar."""
+_NOTE: Final = 120
+"""Letters of a line below."""
 _BAR: Final = 18
 _GAP: Final = 14
 _TOP: Final = 56
@@ -67,8 +70,10 @@ def picture(chart: Chart, figures: Sequence[Figure], about: Sequence[str]) -> st
 
 
 def _document(title: str, body: Sequence[str], height: float, about: Sequence[str]) -> str:
-    whole = height + 16 * len(about) + 18
-    notes = [_text(20, height + 16 * number + 12, line, "dim") for number, line in enumerate(about)]
+    wrapped = [line for text in about for line in textwrap.wrap(text, _NOTE)]
+    whole = height + 16 * len(wrapped) + 18
+    places = (height + 16 * number + 12 for number in range(len(wrapped)))
+    notes = [_text(20, y, line, "dim") for y, line in zip(places, wrapped, strict=True)]
     return "\n".join(
         (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {whole:.0f}" '
@@ -101,11 +106,18 @@ class _Scale:
 
     @classmethod
     def of(cls, values: Sequence[float], *, logarithmic: bool) -> _Scale:
-        """Return one on which all have a place, with whole powers of ten at its ends if it can."""
+        """Return one from nothing, or between powers of ten, on which all have a place."""
         if not logarithmic or min(values) <= 0:
-            return cls(0.0, max(values) or 1.0, logarithmic=False)
-        low, high = (math.log10(of(values)) for of in (min, max))
-        return cls(math.floor(low - 0.05), math.ceil(max(high, low + 1)), logarithmic=True)
+            return cls(0.0, _round_up(max(values)), logarithmic=False)
+        low = math.floor(math.log10(min(values)) - 0.05)
+        high = max(low + 1, math.ceil(math.log10(max(values))))
+        return cls(low, high, logarithmic=True)
+
+    @classmethod
+    def between(cls, values: Sequence[float], *, logarithmic: bool) -> _Scale:
+        """Return one from the least to the largest, a little room before that."""
+        low, high = (math.log10(of) if logarithmic else of for of in (min(values), max(values)))
+        return cls(low - ((high - low) or 1.0) / 16, high, logarithmic)
 
     def __call__(self, value: float) -> float:
         at = math.log10(value) if self.logarithmic else value
@@ -116,6 +128,14 @@ class _Scale:
         if self.logarithmic:
             return [10.0**power for power in range(round(self.low), round(self.high) + 1)]
         return [self.high * quarter / 4 for quarter in range(5)]
+
+
+def _round_up(value: float) -> float:
+    """Return the next number that people count in."""
+    if value <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(step * power for step in (1, 2, 2.5, 4, 5, 8, 10) if step * power >= value)
 
 
 def _colours(subjects: Sequence[str]) -> dict[str, str]:
@@ -140,26 +160,27 @@ def _bars(chart: Chart, figures: Sequence[Figure]) -> tuple[list[str], float]:
     """Return the elements, and how high they are: a group of bars for each case."""
     scale = _Scale.of([each.value for each in figures], logarithmic=chart.logarithmic)
     colours = _colours(_subjects(figures))
+    left = 28 + _LETTER * max(map(len, colours))
     lines: list[str] = []
     y = float(_TOP)
     for case in dict.fromkeys(each.case for each in figures):
         lines.append(_text(20, y + 8, case, "case"))
         y += 16
         for figure in (each for each in figures if each.case == case):
-            lines += _bar(figure, y, max(0.004, scale(figure.value)), colours[figure.subject])
+            length = max(0.004, scale(figure.value)) * (WIDTH - _VALUE - left)
+            lines += _bar(figure, left, y, length, colours[figure.subject])
             y += _BAR + 3
         y += _GAP
     return lines, y
 
 
-def _bar(figure: Figure, y: float, share: float, colour: str) -> Iterator[str]:
-    length = share * _BARS
-    yield _text(_NAMES - 8, y + 13, figure.subject, "right")
+def _bar(figure: Figure, left: float, y: float, length: float, colour: str) -> Iterator[str]:
+    yield _text(left - 8, y + 13, figure.subject, "right")
     yield (
-        f'<rect x="{_NAMES}" y="{y:.1f}" width="{length:.1f}" height="{_BAR}" rx="2" '
+        f'<rect x="{left:.1f}" y="{y:.1f}" width="{length:.1f}" height="{_BAR}" rx="2" '
         f'style="fill: {colour}"/>'
     )
-    yield _text(_NAMES + length + 6, y + 13, shown(figure.value))
+    yield _text(left + length + 6, y + 13, shown(figure.value))
 
 
 # --- lines ---------------------------------------------------------------------------------------
@@ -169,32 +190,36 @@ def _lines(chart: Chart, figures: Sequence[Figure]) -> tuple[list[str], float]:
     """Return the elements, and how high they are: a line for each subject, its name at the end."""
     xs = {each.case: _number(each.case) for each in figures}
     spread = min(xs.values()) > 0 and max(xs.values()) / min(xs.values()) > 50
-    across = _Scale.of(list(xs.values()), logarithmic=spread)
+    across = _Scale.between(list(xs.values()), logarithmic=spread)
     up = _Scale.of([each.value for each in figures], logarithmic=chart.logarithmic)
-    left, right = _PLOT
-    bottom = _TOP + _HEIGHT
-
-    def place(figure: Figure) -> tuple[float, float]:
-        x = left + across(xs[figure.case]) * (right - left)
-        return x, bottom - up(figure.value) * _HEIGHT
-
-    lines = list(_axes(up, {case: left + across(x) * (right - left) for case, x in xs.items()}))
-    ends: list[float] = []
+    (left, right), bottom = _PLOT, _TOP + _HEIGHT
+    at = {case: left + across(x) * (right - left) for case, x in xs.items()}
+    lines, names = list(_axes(up, at)), _Names([])
     for subject, colour in _colours(_subjects(figures)).items():
         own = sorted(
-            (each for each in figures if each.subject == subject), key=lambda f: xs[f.case]
+            (each for each in figures if each.subject == subject), key=lambda each: xs[each.case]
         )
-        lines += _line([place(each) for each in own], colour)
-        y = place(own[-1])[1]
-        while any(abs(y - other) < 15 for other in ends):
+        places = [(at[each.case], bottom - up(each.value) * _HEIGHT) for each in own]
+        lines += _line(places, colour)
+        lines += names.put(places[-1][1], f"{subject}: {shown(own[-1].value)}", colour)
+    return lines, max(bottom + 34, *names.taken) + 6
+
+
+@frozen
+class _Names:
+    """What stands at the lines' ends, none on top of another."""
+
+    taken: list[float]
+
+    def put(self, y: float, name: str, colour: str) -> Iterator[str]:
+        while any(abs(y - other) < 15 for other in self.taken):
             y += 3
-        ends.append(y)
-        lines.append(
-            f'<rect x="{right + 14}" y="{y - 5:.1f}" width="10" height="10" '
-            f'style="fill: {colour}"/>'
+        self.taken.append(y)
+        x = _PLOT[1]
+        yield (
+            f'<rect x="{x + 14}" y="{y - 5:.1f}" width="10" height="10" style="fill: {colour}"/>'
         )
-        lines.append(_text(right + 30, y + 4, f"{subject}: {shown(own[-1].value)}"))
-    return lines, max(bottom + 34, *ends) + 6
+        yield _text(x + 30, y + 4, name)
 
 
 def _line(places: Sequence[tuple[float, float]], colour: str) -> Iterator[str]:
