@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 
 from attrs import define, field, frozen
 
-from benchmarks.load import pin
+from benchmarks.load import pin, run_on
 from benchmarks.peers import SERVER_CORE
 from zephyrus_exec import (
     Agent,
@@ -195,10 +195,10 @@ async def emitting_server(store: str, *, profile: str | None = None) -> AsyncIte
 def _run(store: str, profile: str | None, pipe: Connection) -> None:
     pin(SERVER_CORE)
     if profile is None:
-        asyncio.run(_serve(store, pipe))
+        run_on("uvloop", _serve(store, pipe))
         return
     profiler = cProfile.Profile()
-    profiler.runcall(asyncio.run, _serve(store, pipe))
+    profiler.runcall(run_on, "uvloop", _serve(store, pipe))
     profiler.dump_stats(profile)
 
 

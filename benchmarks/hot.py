@@ -10,22 +10,23 @@ coroutine's resumption counting as one; the time of a stage is its share of the 
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import cProfile
 import pstats
+import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
 from benchmarks.peers import AGENT
+from benchmarks.results import Figure, Result, command_line, conclude
 from zephyrus_exec import (
     Agent,
     Component,
@@ -38,6 +39,9 @@ from zephyrus_exec import (
 )
 from zephyrus_exec.access import TokenAuthenticator
 from zephyrus_exec.interfaces.transport import V2_SUBPROTOCOL, Frame, Handshake, Transport
+
+_Rows: TypeAlias = dict[tuple[str, int, str], tuple[int, int, float, float, Any]]
+"""Of file, line and name: primitive calls, calls, own seconds, seconds, callers."""
 
 PEERS: Final = 50
 IN_FLIGHT: Final = 4
@@ -194,40 +198,56 @@ def stage_of(file: str) -> str:
     return next((stage for stage, parts in STAGES.items() if any(p in name for p in parts)), "rest")
 
 
-def print_case(case: Case, stats: pstats.Stats, done: int, cpu: float, *, top: int) -> None:
-    """Print calls and microseconds of one execution, in all, by stage, and the dearest calls."""
+def figures_of(case: Case, stats: pstats.Stats, done: int, cpu: float) -> Iterator[Figure]:
+    """Yield calls and microseconds of one execution, in all and by stage."""
     calls: Counter[str] = Counter()
-    seconds: Counter[str] = Counter()
-    rows = stats.stats  # type: ignore[attr-defined]  # typeshed has it not
-    for (file, _, _), (_, called, own, _, _) in rows.items():
+    seconds: dict[str, float] = defaultdict(float)
+    for (file, _, _), (_, called, own, _, _) in _rows(stats).items():
         calls[stage_of(file)] += called
         seconds[stage_of(file)] += own
-    whole = seconds.total()
-    print(f"{case.name:<12}{calls.total() / done:>8.0f} calls{cpu:>8.0f} us of CPU")
+    whole = sum(seconds.values())
+    yield Figure(case.name, "in all", "calls", calls.total() / done)
+    yield Figure(case.name, "in all", "CPU", cpu, "µs")
     for stage in (*STAGES, "rest"):
         if calls[stage]:
-            share = cpu * seconds[stage] / whole
-            print(f"  {stage:<10}{calls[stage] / done:>8.1f}      {share:>8.1f}")
+            yield Figure(case.name, stage, "calls", calls[stage] / done)
+            yield Figure(case.name, stage, "CPU", cpu * seconds[stage] / whole, "µs")
+
+
+def print_dearest(stats: pstats.Stats, done: int, cpu: float, *, top: int) -> None:
+    """Print the functions that cost most."""
+    rows = _rows(stats)
+    whole = sum(own for _, _, own, _, _ in rows.values())
     dearest = sorted(rows.items(), key=lambda row: -row[1][2])[:top]
     for (file, line, name), (_, called, own, _, _) in dearest:
         place = f"{'/'.join(Path(file).parts[-2:])}:{line} {name}"
         print(f"    {called / done:>6.1f} calls {cpu * own / whole:>6.1f} us  {place}")
 
 
-def main() -> None:
+def _rows(stats: pstats.Stats) -> _Rows:
+    rows: _Rows = stats.stats  # type: ignore[attr-defined]  # typeshed has it not
+    return rows
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser = command_line("hot", rounds=3)
     parser.add_argument("--executions", type=int, default=4000)
-    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--top", type=int, default=0, help="how many functions to show")
     parser.add_argument("--only", default="", help="a part of the names of the cases")
-    options = parser.parse_args()
-    for case in CASES:
-        if options.only in case.name:
-            cpu = asyncio.run(microseconds(case, options.executions, options.rounds))
-            stats, done = asyncio.run(profile(case, options.executions))
-            print_case(case, stats, done, cpu, top=options.top)
+    options = parser.parse_args(arguments)
+    if options.quick:
+        options.executions, options.rounds = 200, 1
+    figures: list[Figure] = []
+    for case in (case for case in CASES if options.only in case.name):
+        cpu = asyncio.run(microseconds(case, options.executions, options.rounds))
+        stats, done = asyncio.run(profile(case, options.executions))
+        figures += figures_of(case, stats, done, cpu)
+        if options.top:
+            print(case.name)
+            print_dearest(stats, done, cpu, top=options.top)
+    return conclude(Result("hot", "Where the time of an execution goes", tuple(figures)), options)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -10,23 +10,22 @@ one core, the clients on the other; the servers take turns. Quote the ratios, no
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
-import statistics
+import sys
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 from attrs import define, field, frozen
 
 from benchmarks.emitting import EMITTING, STORES, emitting_server
-from benchmarks.load import masked_text_frame, pin
+from benchmarks.load import LOAD_CORE, masked_text_frame, pin, run_on
 from benchmarks.peers import Peer, running
+from benchmarks.results import Chart, Figure, Result, command_line, conclude, median, ratio
 from benchmarks.sockets import connect, hello, split
 
-LOAD_CORE: Final = 1
 ECHO: Final = "bare websockets, echo"
 _FIRST: Final = 2
 _LAST: Final = 1
@@ -60,8 +59,7 @@ class _Follower(asyncio.Protocol):
     _rest: bytes = b""
     _socket: asyncio.Transport = field(init=False)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+    def connection_made(self, transport: Any) -> None:  # uvloop's is no asyncio.Transport
         self._socket = transport
 
     def data_received(self, data: bytes) -> None:
@@ -177,7 +175,7 @@ async def measure_echo(load: Load, seconds: float) -> list[float]:
         ways.extend(found[_FIRST:-_LAST])
 
     async with (
-        running(Peer(ECHO, _echoing)) as server,
+        running(Peer(ECHO, _echoing, "uvloop")) as server,
         _followers(server.port, load, messages, v2=False) as followers,
     ):
         await asyncio.gather(*(ask(*each) for each in enumerate(followers)))
@@ -195,35 +193,52 @@ async def measure(load: Load, *, rounds: int, seconds: float) -> dict[str, list[
     return found
 
 
-def print_results(load: Load, found: Mapping[str, Sequence[Sequence[float]]]) -> None:
-    """Print a row for each: medians over the rounds, and the ratios to the echo."""
-    base = [_percentile(found[ECHO], share) for share in (0.5, 0.99)]
-    print(f"{load!s:<26}{'p50 ms':>9}{'ratio':>8}{'p99 ms':>9}{'ratio':>8}")
-    for name, rounds in found.items():
-        p50, p99 = (_percentile(rounds, share) for share in (0.5, 0.99))
-        print(
-            f"{name:<26}{p50 * 1e3:>9.2f}{p50 / base[0]:>8.2f}"
-            f"{p99 * 1e3:>9.2f}{p99 / base[1]:>8.2f}"
-        )
+def result_of(found: Mapping[Load, Mapping[str, Sequence[Sequence[float]]]]) -> Result:
+    """Return the figures of every load, with the ratios to the echo's of the same round."""
+    figures = [
+        figure
+        for load, subjects in found.items()
+        for name, rounds in subjects.items()
+        for figure in _figures(str(load), name, rounds, subjects[ECHO])
+    ]
+    return Result(
+        "latency",
+        "From the journal to the client",
+        tuple(figures),
+        charts=(Chart("From the journal to the client, median", "p50", logarithmic=True),),
+        notes=("The echo's figure is its way there and back. Servers and clients run on uvloop.",),
+    )
 
 
-def _percentile(rounds: Sequence[Sequence[float]], share: float) -> float:
-    return statistics.median(each[min(len(each) - 1, int(share * len(each)))] for each in rounds)
+def _figures(
+    case: str, name: str, rounds: Sequence[Sequence[float]], echo: Sequence[Sequence[float]]
+) -> Iterator[Figure]:
+    for quantity, share in (("p50", 0.5), ("p99", 0.99)):
+        ours, theirs = _percentiles(rounds, share), _percentiles(echo, share)
+        yield median(case, name, quantity, ours, "ms")
+        yield ratio(case, name, f"{quantity} to the echo", ours, theirs)
 
 
-def main() -> None:
+def _percentiles(rounds: Sequence[Sequence[float]], share: float) -> list[float]:
+    return [each[min(len(each) - 1, int(share * len(each)))] * 1e3 for each in rounds]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.latency")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser = command_line("latency", rounds=3)
     parser.add_argument("--loads", type=int, nargs="+", default=[1, 100, 1000], help="executions")
     parser.add_argument("--seconds", type=float, default=5.0)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     pin(LOAD_CORE)
-    for load in (each for each in LOADS if each.executions in options.loads):
-        found = asyncio.run(measure(load, rounds=options.rounds, seconds=options.seconds))
-        print_results(load, found)
-        print()
+    if options.quick:
+        options.loads, options.rounds, options.seconds = [1], 1, 0.2
+    found = {
+        load: run_on("uvloop", measure(load, rounds=options.rounds, seconds=options.seconds))
+        for load in LOADS
+        if load.executions in options.loads
+    }
+    return conclude(result_of(found), options)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

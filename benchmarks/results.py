@@ -95,8 +95,8 @@ def figures_table(figures: Sequence[Figure]) -> str:
 
 def shown(value: float | None) -> str:
     """Return a number as people read it: three digits that count, or all of a whole number."""
-    if value is None:
-        return ""
+    if not value:
+        return "" if value is None else "0"
     digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2 if abs(value) >= 0.1 else 4
     return f"{value:,.{digits}f}"
 

@@ -3,8 +3,8 @@
     python docs/generate.py            # writes them
     python docs/generate.py --check    # exit code 1 where one is out of date
 
-A part stands between `<!-- generated: NAME -->` and `<!-- end -->`. The AsyncAPI document is made
-as a whole.
+A part stands between `<!-- generated: NAME -->` and `<!-- end -->`. The AsyncAPI document and the
+pictures of benchmarks are made as a whole.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import asyncapi
 import attrs
+import performance
 import reference
 import spanish
 
@@ -43,8 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args(arguments).check
     stale = [page for page in sorted(DOCS.rglob("*.md")) if _update(page, write=not check)]
-    if _replace(DOCS / "asyncapi.json", asyncapi.document(), write=not check):
-        stale.append(DOCS / "asyncapi.json")
+    made = {"asyncapi.json": asyncapi.document(), **performance.pictures()}
+    stale += [DOCS / name for name in made if _replace(DOCS / name, made[name], write=not check)]
     for page in stale:
         print(f"{page.relative_to(DOCS).as_posix()}: {'is out of date' if check else 'written'}")
     return 1 if check and stale else 0
@@ -327,6 +328,7 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "parameter-keys": lambda: _fields(model.FunctionParameter),
     "rule-keys": lambda: _fields(model.Rules),
     "contract-keys": lambda: _fields(model.Contract),
+    "benchmarks": performance.markdown,
 }
 """What each part holds."""
 
