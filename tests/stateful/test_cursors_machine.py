@@ -34,12 +34,13 @@ class Watcher:
         self.cursor: Cursor
 
     def ready(self, _cursor: Cursor) -> None:
-        assert not self.may_be_more, "called although nobody found nothing since"
+        assert not self.may_be_more, "called although not all was taken since"
         self.may_be_more = True
 
     def took(self, events: list[Event]) -> None:
         self.seen += events
-        self.may_be_more = bool(events)
+        assert events or self.cursor.waits or self.cursor.ended
+        self.may_be_more = not self.cursor.waits
 
 
 class CursorsMachine(RuleBasedStateMachine):
@@ -48,12 +49,17 @@ class CursorsMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
+        self.loop.set_exception_handler(self.failed)
+        self.failures: list[dict[str, Any]] = []
         self.watchers: list[Watcher] = []
         self.over = False
         self.run(self.begin())
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.loop.run_until_complete(work)
+
+    def failed(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        self.failures.append(context)
 
     async def begin(self) -> None:
         self.orders = asyncio.Queue[int]()
@@ -165,7 +171,7 @@ class CursorsMachine(RuleBasedStateMachine):
     async def _take_all(self, watcher: Watcher) -> None:
         while (events := await _taken(watcher.cursor, 50, now=False)) is not None:
             watcher.took(events)
-            if not events:
+            if not watcher.may_be_more or watcher.cursor.ended:
                 return
         watcher.may_be_more = True
 
@@ -175,6 +181,10 @@ class CursorsMachine(RuleBasedStateMachine):
         watcher = data.draw(st.sampled_from(self.watchers), label="watcher")
         self.watchers.remove(watcher)
         watcher.cursor.close()
+
+    @invariant()
+    def nobody_was_called_in_vain(self) -> None:
+        assert not self.failures
 
     @invariant()
     def everybody_has_seen_the_journal_as_it_is(self) -> None:

@@ -23,6 +23,7 @@ from ..interfaces.store import ExecutionStore
 from ..model import Event
 from .execution import ENDED
 from .journal import EXECUTION
+from .pace import Pace
 from .records import EFFECT, SETTLED, effect_stream
 from .roster import Roster
 from .wakeups import Wakeups
@@ -108,6 +109,11 @@ class Cursor:
         """The journal: an execution's id, or `effect:` and an effect's key."""
         return self._source.stream
 
+    @property
+    def waits(self) -> bool:
+        """Whether all there was is taken, so that `ready` will be called when there may be more."""
+        return self._cursors.armed(self)
+
     def take_now(self, limit: int) -> list[Event] | None:
         """Return the next events as `take` does, where that needs no look at the store.
 
@@ -121,7 +127,7 @@ class Cursor:
         if recent is None or events is None:
             return None
         self._advance(events, recent.head if recent.ended else None)
-        if not events and not self.ended:
+        if self.after >= recent.head and not self.ended:
             self._cursors.arm(self)
         return events
 
@@ -129,12 +135,13 @@ class Cursor:
         """Return the next events, in order and without a gap.
 
         Args:
-            limit: At most so many, at least 1.
+            limit: At most so many, at least 1; up to a multiple of it where there are more, so
+                that all who are behind take the same.
 
         Returns:
-            The events; fewer than there are where those are long. Empty: there are none now;
-            unless the cursor has ended or is closed, `ready` is then called once, from the loop,
-            when there may be more.
+            The events; fewer than there are where those are long. Where none is left, which may
+            be known then (`waits`) and is where this is empty, `ready` is called once, from the
+            loop, when there may be more; unless the cursor has ended or is closed.
 
         Raises:
             ExecutionNotFound: It was forgotten meanwhile.
@@ -173,7 +180,8 @@ class Cursor:
 
     async def _read_some(self, limit: int) -> list[Event]:
         """Return what the store has next, at least one event, and not much more than is enough."""
-        asked = limit if self._fitting is None else min(limit, self._fitting)
+        whole = limit - self.after % limit
+        asked = whole if self._fitting is None else min(whole, self._fitting)
         events = await self._cursors.store.read(self.stream, after=self.after, limit=asked)
         fitting = _fitting(events)
         if fitting < len(events):
@@ -231,6 +239,8 @@ class Cursors:
         """Whether this process waits for others no more."""
         self._clock = clock
         self._wakeups = wakeups
+        self.grew = Pace(wakeups, self.recent).grew
+        """Tells those who wait, and in time those who follow, that a journal of ours grew."""
         self._foreign: set[Cursor] = set()
         self._wanted = asyncio.Event()
 

@@ -460,7 +460,7 @@ class ExecutionEngine:
             self.store,
             self.clock,
             execution_id,
-            self._wakeups.wake,
+            self._cursors.grew,
             stalled=self._watching.stalled,
             seq=seq,
             version=version,

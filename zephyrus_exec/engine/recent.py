@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _MOST_EVENTS: Final = 256
 """Events kept of one journal."""
-_MOST_CHARACTERS: Final = 64 * 1024
+_MOST_CHARACTERS: Final = 128 * 1024
 """Characters of their data."""
 _MOST_ENDED: Final = 1024
 """Ended journals of which they are kept."""
@@ -44,9 +44,12 @@ class Recent:
         self.characters = 0
         """Of the data of the events that are kept."""
         self._events: list[NewEvent | Event] = []
+        self._answer: tuple[int, int, list[Event]] | None = None
+        """What was asked for last, `seq` and `limit`, and the answer, while it is still right."""
 
     def add(self, events: Sequence[NewEvent]) -> None:
         """Keep events, at least one, that were committed next, and let go of the oldest."""
+        self._answer = None
         self._events += events
         self.head += len(events)
         for new in events:
@@ -55,15 +58,31 @@ class Recent:
         while len(self._events) > _MOST_EVENTS or self.characters > _MOST_CHARACTERS:
             self.characters -= len(self._events.pop(0).body)
 
+    def floods(self, seq: int) -> bool:
+        """Return whether those behind `seq` are half of what is kept, or of what fits."""
+        fresh = self.head - seq
+        return 2 * fresh >= _MOST_EVENTS or (
+            2 * fresh >= len(self._events) and 2 * self.characters >= _MOST_CHARACTERS
+        )
+
     def after(self, seq: int, limit: int) -> list[Event] | None:
-        """Return the events behind `seq`, at most `limit`; null: not all of them are kept."""
+        """Return the events behind `seq`; null: not all of them are kept.
+
+        At most `limit`, and where there are more, up to the next multiple of it.
+        """
+        answer = self._answer
+        if answer is not None and answer[0] == seq and answer[1] == limit:
+            return answer[2]  # many who follow ask the same, one after the other
         missed = self.head - seq
         if missed > len(self._events):
             return None
         if missed <= 0:
             return []
         start = len(self._events) - missed
-        return [self._event(place) for place in range(start, min(start + limit, len(self._events)))]
+        end = len(self._events) if missed <= limit else start + limit - seq % limit
+        events = [self._event(place) for place in range(start, end)]
+        self._answer = (seq, limit, events)
+        return events
 
     def _event(self, place: int) -> Event:
         """Return an event, made when somebody wants it: most executions are followed by nobody."""

@@ -22,11 +22,19 @@ class Wakeups:
 
     def wake(self, execution_id: str) -> None:
         """Wake everybody who waits for this execution, or for any."""
-        if not self._waiting and not self._armed:
+        self.resolve(execution_id)
+        self.call(execution_id)
+
+    def resolve(self, execution_id: str) -> None:
+        """Resolve the futures of those who wait for this execution, or for any."""
+        if not self._waiting:
             return
         for future in (*self._waiting.pop(execution_id, ()), *self._waiting.pop(ANY, ())):
             if not future.done():
                 future.set_result(None)
+
+    def call(self, execution_id: str) -> None:
+        """Have the callbacks called that were armed for this execution."""
         for callback in self._armed.pop(execution_id, ()):
             asyncio.get_running_loop().call_soon(callback)
 
@@ -60,6 +68,10 @@ class Wakeups:
     def armed(self, execution_id: str, callback: Callable[[], None]) -> bool:
         """Return whether the next `wake` will have this called."""
         return callback in self._armed.get(execution_id, ())
+
+    def followed(self, execution_id: str) -> bool:
+        """Return whether a callback is armed for this execution."""
+        return execution_id in self._armed
 
     def disarm(self, execution_id: str, callback: Callable[[], None]) -> None:
         """Forget a callback, if it is there."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Final, TypeAlias
 
 from attrs import field, frozen
@@ -35,16 +36,8 @@ def select_subprotocol(offered: Sequence[str]) -> str | None:
 class SharedText(str):
     """A text message that goes to many peers."""
 
-    __slots__ = ("encoded",)
-
-    encoded: bytes | None
+    encoded: bytes | None = None
     """What a transport made of it for its network, to be made once; null: nothing yet."""
-
-    def __new__(cls, text: str) -> SharedText:
-        """Return the text, not encoded yet."""
-        shared = super().__new__(cls, text)
-        shared.encoded = None
-        return shared
 
 
 class SharedTexts(tuple[SharedText, ...]):
@@ -52,6 +45,11 @@ class SharedTexts(tuple[SharedText, ...]):
 
     encoded: bytes | None = None
     """What a transport made of all of them for its network, to be made once; null: nothing yet."""
+
+    @cached_property
+    def characters(self) -> int:
+        """How long they are together."""
+        return sum(map(len, self))
 
 
 def shown_target(target: str) -> str:

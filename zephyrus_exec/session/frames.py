@@ -29,8 +29,9 @@ _SHORT: Final = 512
 """Characters of an end that tells little, as those of many executions do in the same words."""
 
 
-BLOCK: Final = 64
-"""Events whose frames are shared as one."""
+BLOCK: Final = 128
+"""Events that go out together at most."""
+_NONE: Final = SharedTexts()
 
 
 class EventFrames:
@@ -42,38 +43,24 @@ class EventFrames:
 
     def __init__(self, language: Language) -> None:
         self._language: Language = language
-        self._frames: dict[tuple[str, int], SharedText] = {}
+        self._frames: dict[tuple[str, int, int], SharedTexts] = {}
         self._size = 0
-        self._blocks: dict[tuple[str, int], SharedTexts] = {}
-        self._size_of_blocks = 0
 
-    def of_execution(self, cursor: Cursor, events: Sequence[Event]) -> Sequence[str]:
+    def of_execution(self, cursor: Cursor, events: Sequence[Event]) -> SharedTexts:
         """Return the frames of events of an execution.
 
-        A whole block of them, from one multiple of `BLOCK` to the next, is one for all who watch:
-        so telling many watchers of a flood costs little more than telling one.
+        Who follows it takes the same events as all who do, and who is behind takes as many as
+        everybody: so events are kept as they were taken, and telling many costs little more than
+        telling one.
         """
-        if len(events) < BLOCK or events[0].seq % BLOCK != 1:
-            return self._each(cursor, events)
-        key = (events[0].stream, events[0].seq)
-        block = self._blocks.get(key)
-        if block is None:
-            block = SharedTexts(self._each(cursor, events))
-            self._keep_block(key, block)
-        return block
-
-    def _each(self, cursor: Cursor, events: Sequence[Event]) -> list[SharedText]:
-        kept = self._frames
-        return [
-            kept.get((event.stream, event.seq)) or self._make(cursor, event) for event in events
-        ]
-
-    def _keep_block(self, key: tuple[str, int], block: SharedTexts) -> None:
-        self._blocks[key] = block
-        self._size_of_blocks += sum(map(len, block))
-        while self._size_of_blocks > _KEPT:
-            oldest = self._blocks.pop(next(iter(self._blocks)))
-            self._size_of_blocks -= sum(map(len, oldest))
+        if not events:
+            return _NONE
+        key = (events[0].stream, events[0].seq, len(events))
+        frames = self._frames.get(key)
+        if frames is None:
+            frames = SharedTexts(SharedText(self._encode(cursor, event)) for event in events)
+            self._keep(key, frames)
+        return frames
 
     def of_effect(self, effect_key: str, events: Sequence[Event]) -> list[str]:
         """Return the frames of events of an effect."""
@@ -81,11 +68,6 @@ class EventFrames:
             encode_effect_event(effect_key, event.seq, event.at, event.kind, event.body)
             for event in events
         ]
-
-    def _make(self, cursor: Cursor, event: Event) -> SharedText:
-        frame = SharedText(self._encode(cursor, event))
-        self._keep((event.stream, event.seq), frame)
-        return frame
 
     def _encode(self, cursor: Cursor, event: Event) -> str:
         if event.kind == EventKind.COMPLETED and len(event.body) <= _SHORT:
@@ -96,11 +78,11 @@ class EventFrames:
             return encode(ExecutionCompleted(event.stream, event.seq, event.at, whole))
         return encode_execution_event(event.stream, event.seq, event.at, event.kind, event.body)
 
-    def _keep(self, key: tuple[str, int], frame: SharedText) -> None:
-        self._frames[key] = frame
-        self._size += len(frame)
+    def _keep(self, key: tuple[str, int, int], frames: SharedTexts) -> None:
+        self._frames[key] = frames
+        self._size += frames.characters
         while self._size > _KEPT:
-            self._size -= len(self._frames.pop(next(iter(self._frames))))
+            self._size -= self._frames.pop(next(iter(self._frames))).characters
 
 
 @lru_cache(maxsize=256)

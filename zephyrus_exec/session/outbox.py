@@ -20,10 +20,6 @@ _BATCH: Final = 32 * 1024
 _MOST_ANSWERS: Final = 4096
 _MOST_CHARACTERS: Final = 4 << 20
 """How much may wait here at most, beside the one frame that was too much."""
-_REST: Final = 0.001
-"""Seconds after which a watch that was told all there was looks for more, at least."""
-_LONGEST_REST: Final = 0.004
-"""At most. In between it is such that a flood is told in batches that are worth it."""
 
 
 class Watch:
@@ -49,8 +45,6 @@ class Watch:
         self.cursor: Cursor
         self.queued = False
         """Whether its turn will come."""
-        self.rest = _REST
-        """Seconds until then, where it was told all there was."""
 
     def ready(self, _: Cursor) -> None:
         """Hear that there may be more."""
@@ -145,20 +139,9 @@ class Outbox:
     def turn(self, watch: Watch) -> None:
         """Let the watch have its turn, unless it will anyway."""
         if not watch.queued and self._watches.get(watch.key) is watch:
-            self._queue(watch)
-
-    def _queue(self, watch: Watch) -> None:
-        watch.queued = True
-        self._ready.append(watch)
-        self._wake()
-
-    def _let_more_come(self, watch: Watch, told: int) -> None:
-        """Let the watch have its turn a moment later; whoever makes the events goes first."""
-        watch.queued = True
-        # in the loop's time, whatever the clock: how much goes out at once is about its work
-        asyncio.get_running_loop().call_later(watch.rest, self._queue, watch)
-        if told < BLOCK:
-            watch.rest = min(4 * watch.rest, _LONGEST_REST)
+            watch.queued = True
+            self._ready.append(watch)
+            self._wake()
 
     def end(self, close: Close) -> None:
         """Close the channel once the frames that wait are sent; tell nothing more of events."""
@@ -214,14 +197,12 @@ class Outbox:
         frames, self._frames = self._frames, []
         size, self._characters = self._characters, 0
         self._room.set()
-        whole = False
-        while self._ready and size < _BATCH and not whole and self._end is None:
+        while self._ready and size < _BATCH and self._end is None:
             watch = self._ready.popleft()
             watch.queued = False
             told = await self._take(watch)
-            whole = isinstance(told, SharedTexts)  # goes out by itself, as it is for all
-            frames = [*frames, *told] if frames else told
-            size += sum(map(len, told))
+            frames = [*frames, *told] if frames else told  # what is shared may go out as it is
+            size += told.characters if isinstance(told, SharedTexts) else sum(map(len, told))
         return frames
 
     async def _take(self, watch: Watch) -> Sequence[str]:
@@ -229,10 +210,9 @@ class Outbox:
         greeting = [watch.greeting] if watch.greeting else []
         watch.greeting = ""
         try:
-            most = BLOCK - cursor.after % BLOCK
-            events = cursor.take_now(most)
+            events = cursor.take_now(BLOCK)
             if events is None:
-                events = await cursor.take(most)
+                events = await cursor.take(BLOCK)
         except (ExecutionReleased, ExecutionNotFound, EffectNotFound) as error:
             return greeting + self._gone(watch, error)
         if self._watches.get(watch.key) is not watch:
@@ -240,13 +220,8 @@ class Outbox:
         told = watch.frames_of(cursor, events)
         if cursor.ended:
             self.drop(watch.key)
-        elif len(events) == most or sum(map(len, told)) >= _BATCH:
-            watch.rest = max(watch.rest / 2, _REST)
+        elif not cursor.waits:
             self.turn(watch)
-        elif events:
-            self._let_more_come(watch, len(events))
-        else:
-            watch.rest = _REST
         return [*greeting, *told] if greeting else told
 
     def _gone(self, watch: Watch, error: ZephyrusError) -> list[str]:

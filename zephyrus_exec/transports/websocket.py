@@ -108,6 +108,10 @@ class _ClientProtocol(_Messages, ClientProtocol):
     pass
 
 
+_HEAD_16 = struct.Struct("!BBH").pack
+_HEAD_64 = struct.Struct("!BBQ").pack
+
+
 def _unmasked(frame: Frame) -> bytes:
     """Return a message as a server sends it, whole and not compressed (RFC 6455 section 5.2)."""
     first, payload = (0x81, frame.encode()) if isinstance(frame, str) else (0x82, frame)
@@ -115,8 +119,8 @@ def _unmasked(frame: Frame) -> bytes:
     if length < 126:
         return bytes((first, length)) + payload
     if length < 1 << 16:
-        return struct.pack("!BBH", first, 126, length) + payload
-    return struct.pack("!BBQ", first, 127, length) + payload
+        return _HEAD_16(first, 126, length) + payload
+    return _HEAD_64(first, 127, length) + payload
 
 
 def _plain(frame: Frame) -> bytes:
@@ -133,7 +137,7 @@ def _all_plain(frames: Sequence[Frame]) -> bytes:
     if type(frames) is not SharedTexts:
         return b"".join(map(_plain, frames))
     if frames.encoded is None:
-        frames.encoded = b"".join(map(_plain, frames))
+        frames.encoded = b"".join(map(_unmasked, frames))
     return frames.encoded
 
 

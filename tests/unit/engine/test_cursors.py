@@ -160,6 +160,39 @@ async def test_taking_now_needs_no_await_while_it_is_in_memory(enter: Enter, sce
     assert cursor.take_now(9) == []
 
 
+async def test_who_took_all_there_was_is_called_for_the_next(enter: Enter, scene: Scene) -> None:
+    engine = await scene.begin(enter)
+    watcher = Watcher()
+    cursor = await engine.open_cursor(scene.id, ready=watcher)
+    assert [event.seq for event in cursor.take_now(1) or ()] == [1]
+    assert not cursor.waits
+    assert [event.seq for event in cursor.take_now(9) or ()] == [2]
+    assert cursor.waits
+    await scene.tell()
+    assert (watcher.called, cursor.waits) == (1, False)
+
+
+async def test_of_a_flood_who_follows_is_called_for_many_events_at_once(enter: Enter) -> None:
+    async def talk(context: RunContext) -> None:
+        await go.wait()
+        for n in range(900):
+            await context.emit({"n": n})
+            await asyncio.sleep(0)
+
+    go = asyncio.Event()
+    world = World(runner_agent("talk"))
+    engine = await enter(world.engine(runners={"talk": talk}))
+    execution_id = await engine.submit("talk")
+    watchers = [Watcher(limit=1000) for _ in range(3)]
+    following = [asyncio.ensure_future(each.run(engine, execution_id)) for each in watchers]
+    await settle()
+    go.set()
+    await asyncio.gather(*following)
+    for watcher in watchers:
+        assert content(watcher.events) == content(await world.events(execution_id))
+        assert watcher.called < 250
+
+
 async def test_an_event_is_not_seen_before_it_is_committed(enter: Enter, scene: Scene) -> None:
     engine = await scene.begin(enter)
     watcher = Watcher()

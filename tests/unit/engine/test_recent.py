@@ -22,9 +22,42 @@ def test_what_was_just_added_is_there_in_order() -> None:
     assert (recent.head, recent.ended) == (5, False)
     assert seqs(recent, 0) == [1, 2, 3, 4, 5]
     assert seqs(recent, 3) == [4, 5]
-    assert seqs(recent, 1, limit=2) == [2, 3]
+    assert seqs(recent, 2, limit=2) == [3, 4]
     assert seqs(recent, 5) == []
     assert seqs(recent, 9) == []
+
+
+def test_where_there_are_more_all_who_are_behind_get_the_same_next() -> None:
+    recent = Recent("s")
+    recent.add(new(20))
+    assert seqs(recent, 3, limit=8) == [4, 5, 6, 7, 8]
+    assert seqs(recent, 8, limit=8) == list(range(9, 17))
+    assert seqs(recent, 13, limit=8) == list(range(14, 21))
+
+
+def test_who_asks_the_same_gets_the_same_until_there_is_more() -> None:
+    recent = Recent("s")
+    recent.add(new(3))
+    answer = recent.after(1, 8)
+    assert recent.after(1, 8) is answer
+    assert seqs(recent, 1, limit=1) == [2]
+    recent.add(new(1))
+    assert seqs(recent, 1, limit=8) == [2, 3, 4]
+
+
+def test_half_of_what_is_kept_being_new_is_a_flood() -> None:
+    many = Recent("s", 1000)
+    many.add(new(127))
+    assert not many.floods(1000)
+    many.add(new(1))
+    assert many.floods(1000)
+    assert not many.floods(1001)
+    long = Recent("s")
+    long.add(new(10, size=4000))
+    assert not long.floods(0)
+    long.add(new(30, size=4000))
+    assert long.floods(16)
+    assert not long.floods(39)
 
 
 def test_what_was_there_before_is_not_known() -> None:
@@ -47,10 +80,10 @@ def test_many_events_push_the_oldest_out() -> None:
 
 def test_large_events_push_the_oldest_out_and_perhaps_all() -> None:
     recent = Recent("s")
-    recent.add(new(3, size=30_000))
+    recent.add(new(3, size=60_000))
     assert seqs(recent, 0) is None
     assert seqs(recent, 1) == [2, 3]
-    recent.add(new(1, size=100_000))
+    recent.add(new(1, size=200_000))
     assert seqs(recent, 3) is None
     assert seqs(recent, 4) == []
     assert recent.characters == 0

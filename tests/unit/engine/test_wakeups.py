@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from zephyrus_exec.engine.wakeups import Wakeups
 
 
@@ -12,6 +14,16 @@ async def test_everybody_who_waits_for_an_execution_is_woken_and_nobody_else() -
     assert first.done()
     assert second.done()
     assert not other.done()
+
+
+async def test_who_armed_a_callback_is_called_from_the_loop_once() -> None:
+    wakeups, called = Wakeups(), asyncio.Event()
+    wakeups.arm("x", called.set)
+    assert (wakeups.followed("x"), wakeups.followed("y")) == (True, False)
+    wakeups.resolve("x")
+    wakeups.wake("x")
+    assert (wakeups.followed("x"), called.is_set()) == (False, False)
+    await called.wait()
 
 
 async def test_waking_where_nobody_waits_does_nothing() -> None:

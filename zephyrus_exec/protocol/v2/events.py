@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...conversion import quote
+from ...conversion import quote_id
 
 
 def encode_execution_event(execution_id: str, seq: int, at: float, kind: str, body: str) -> str:
@@ -16,8 +16,8 @@ def encode_execution_event(execution_id: str, seq: int, at: float, kind: str, bo
         body: Its data, a JSON object as text.
     """
     return (
-        f'{{"type":"execution_event","execution_id":{quote(execution_id)},"seq":{seq},'
-        f'"at":{at!r},"event":{quote(kind)},"data":{body}}}'
+        f'{{"type":"execution_event","execution_id":{quote_id(execution_id)},"seq":{seq},'
+        f'"at":{at!r},"event":{quote_id(kind)},"data":{body}}}'
     )
 
 
@@ -31,7 +31,7 @@ def encode_completed_event(execution_id: str, seq: int, at: float, data: str) ->
         data: What is told, a JSON object as text.
     """
     return (
-        f'{{"type":"execution_response","execution_id":{quote(execution_id)},"seq":{seq},'
+        f'{{"type":"execution_response","execution_id":{quote_id(execution_id)},"seq":{seq},'
         f'"at":{at!r},"data":{data}}}'
     )
 
@@ -47,6 +47,6 @@ def encode_effect_event(effect_key: str, seq: int, at: float, kind: str, body: s
         body: Its data, a JSON object as text.
     """
     return (
-        f'{{"type":"effect_event","effect_key":{quote(effect_key)},"seq":{seq},'
-        f'"at":{at!r},"event":{quote(kind)},"data":{body}}}'
+        f'{{"type":"effect_event","effect_key":{quote_id(effect_key)},"seq":{seq},'
+        f'"at":{at!r},"event":{quote_id(kind)},"data":{body}}}'
     )
