@@ -99,6 +99,8 @@ class Transport(ABC):
     Cancelling either loses no frame: one that was not returned is returned by the next `receive`.
     """
 
+    __slots__ = ()
+
     @property
     @abstractmethod
     def handshake(self) -> Handshake:

@@ -96,7 +96,7 @@ class V1Connection:
         self._max_pending = max_pending
         self._keep_unknown = keep_unknown
         self._unknown_bytes = 0
-        self._pending: deque[Request] = deque()
+        self._pending: list[Request] = []  # a deque, even when empty, has room for 64: 700 bytes
         self._running = False
         self._closing: Close | None = None
 
@@ -222,7 +222,7 @@ class V1Connection:
         return len(self._pending) >= self._max_pending or self._unknown_bytes >= MAX_UNKNOWN_BYTES
 
     def _next(self) -> None:
-        event = self._pending.popleft()
+        event = self._pending.pop(0)
         if isinstance(event, Unknown):
             self._unknown_bytes -= len(event.frame)
         self._running = False

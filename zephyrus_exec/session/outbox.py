@@ -80,8 +80,8 @@ class Outbox:
         self._busy = busy
         self._frames: list[str] = []
         self._characters = 0
-        self._room = asyncio.Event()
-        self._room.set()
+        self._room: asyncio.Event | None = None
+        """Set when there is room again; null: there is."""
         self._watches: dict[str, Watch] = {}
         self._ready: deque[Watch] = deque()
         self._waiting: asyncio.Future[None] | None = None
@@ -110,13 +110,14 @@ class Outbox:
             return
         self._frames.append(frame)
         self._characters += len(frame)
-        if self._characters >= _BATCH:
-            self._room.clear()
+        if self._characters >= _BATCH and self._room is None:
+            self._room = asyncio.Event()
         self._wake()
 
     async def room(self) -> None:
         """Return once less waits than goes out together, for who can make much more of it."""
-        await self._room.wait()
+        if self._room is not None:
+            await self._room.wait()
 
     def add(self, watch: Watch) -> None:
         """Send the watch's greeting and then its events, instead of what had the same key."""
@@ -196,7 +197,9 @@ class Outbox:
         frames: Sequence[str]
         frames, self._frames = self._frames, []
         size, self._characters = self._characters, 0
-        self._room.set()
+        if self._room is not None:
+            self._room.set()
+            self._room = None
         while self._ready and size < _BATCH and self._end is None:
             watch = self._ready.popleft()
             watch.queued = False

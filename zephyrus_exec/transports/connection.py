@@ -40,6 +40,8 @@ class Timers(Protocol):
 class Wire(ABC):
     """One side of RFC 6455 without I/O: bytes in, frames out, and the other way round."""
 
+    __slots__ = ()
+
     @abstractmethod
     def feed(self, data: bytes) -> list[Frame]:
         """Take bytes from the network; return the messages they complete. Never raises."""
@@ -96,6 +98,27 @@ class WebSocketConnection(asyncio.Protocol, Transport):
         timers: Time; usually the running loop.
     """
 
+    # There are thousands of these, most of them idle: no dictionary, and events only for who waits.
+    __slots__ = (
+        "_deadline",
+        "_gone",
+        "_handshake",
+        "_heard_at",
+        "_inbox",
+        "_keepalive",
+        "_limits",
+        "_lost",
+        "_pinged_at",
+        "_reading",
+        "_socket",
+        "_timers",
+        "_unflushed",
+        "_unflushed_bytes",
+        "_unread_answers",
+        "_wire",
+        "_writable",
+    )
+
     def __init__(
         self, wire: Wire, handshake: Handshake, *, limits: ChannelLimits, timers: Timers
     ) -> None:
@@ -113,10 +136,11 @@ class WebSocketConnection(asyncio.Protocol, Transport):
         self._unflushed_bytes = 0
         self._reading = True
         self._unread_answers = 0
-        self._writable = asyncio.Event()
-        self._writable.set()
-        self._paused = False
-        self._lost = asyncio.Event()
+        self._writable: asyncio.Event | None = None
+        """What senders wait for; null: the kernel takes more."""
+        self._lost = False
+        self._gone: asyncio.Event | None = None
+        """Set when the connection is lost; null: nobody waits for that."""
         self._heard_at = self._pinged_at = timers.time()
         self._keepalive: Timer | None = None
         self._deadline: Timer
@@ -134,7 +158,7 @@ class WebSocketConnection(asyncio.Protocol, Transport):
 
     async def send(self, frames: Sequence[Frame]) -> None:
         """Hand frames over; see `Transport.send`."""
-        if self._paused:  # a send before was cancelled while it waited
+        if self._writable is not None:  # a send before was cancelled while it waited
             await self._room()
         self._inbox.raise_if_ended()
         self._unflushed_bytes += self._wire.send(frames)
@@ -142,7 +166,7 @@ class WebSocketConnection(asyncio.Protocol, Transport):
         if self._unflushed_bytes >= self._limits.max_unsent_bytes:
             self._flush()
             await asyncio.sleep(0)  # a sender whose peer keeps up must let others run too
-        if self._paused:
+        if self._writable is not None:
             await self._room()
             self._inbox.raise_if_ended()
 
@@ -153,7 +177,9 @@ class WebSocketConnection(asyncio.Protocol, Transport):
             self._wire.close(farewell)
             self._collect()
             self._end(farewell.said_here())
-        await self._lost.wait()
+        if not self._lost:
+            self._gone = self._gone or asyncio.Event()
+            await self._gone.wait()
 
     def abort(self) -> None:
         """End the channel at once without a farewell; what was not sent yet is dropped."""
@@ -177,7 +203,7 @@ class WebSocketConnection(asyncio.Protocol, Transport):
         if frames:
             self._inbox.put(frames)
         answers = self._collect()
-        if answers and self._paused:
+        if answers and self._writable is not None:
             self._unread_answers += answers
             self._read_or_not()
         end = self._wire.end
@@ -193,26 +219,31 @@ class WebSocketConnection(asyncio.Protocol, Transport):
         """End the channel for good."""
         self._end(TransportBroken("the connection was lost"))
         self._deadline.cancel()
-        self._lost.set()
+        self._lost = True
+        if self._gone is not None:
+            self._gone.set()
 
     def pause_writing(self) -> None:
         """Let senders wait: the kernel takes no more."""
-        self._paused = True
-        self._writable.clear()
+        self._writable = asyncio.Event()
 
     def resume_writing(self) -> None:
         """Let senders go on: the peer has read, which is also a sign of life."""
         self._heard_at = self._timers.time()
-        self._paused = False
-        self._writable.set()
+        self._let_senders_go_on()
+        self._writable = None
         self._unread_answers = 0
         self._read_or_not()
 
     # --- writing ---------------------------------------------------------------------------------
 
     async def _room(self) -> None:
-        while self._paused and not self._inbox.ended:
+        while self._writable is not None and not self._inbox.ended:
             await self._writable.wait()
+
+    def _let_senders_go_on(self) -> None:
+        if self._writable is not None:
+            self._writable.set()
 
     def _collect(self) -> int:
         """Take what the wire has to say; it goes out, in one write, later in this iteration."""
@@ -254,7 +285,7 @@ class WebSocketConnection(asyncio.Protocol, Transport):
         if self._inbox.ended:
             return
         self._inbox.end(error)
-        self._writable.set()
+        self._let_senders_go_on()
         if self._keepalive is not None:
             self._keepalive.cancel()
         self._read_or_not()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http as stdlib_http
 import re
+import sys
 from collections.abc import Mapping
 from email.utils import formatdate
 
@@ -157,6 +158,7 @@ def _parse_headers(lines: list[bytes]) -> dict[str, str]:
         match = _HEADER.fullmatch(line)
         if match is None:
             raise BadRequest(400, "A request header is malformed.")
-        name, value = match[1].decode("ascii").lower(), match[2].decode("latin-1")
+        # Every peer sends much the same names, and they are kept as long as it stays.
+        name, value = sys.intern(match[1].decode("ascii").lower()), match[2].decode("latin-1")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers

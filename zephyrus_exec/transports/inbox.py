@@ -24,6 +24,17 @@ class Inbox:
         on_change: Called when it becomes full, and when it stops being full.
     """
 
+    __slots__ = (
+        "_bytes",
+        "_end",
+        "_frames",
+        "_max_bytes",
+        "_max_frames",
+        "_on_change",
+        "_reader",
+        "full",
+    )
+
     def __init__(self, *, max_frames: int, max_bytes: int, on_change: Callable[[], None]) -> None:
         self._max_frames = max_frames
         self._max_bytes = max_bytes

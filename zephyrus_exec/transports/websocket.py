@@ -71,11 +71,13 @@ class _Messages(Protocol):
     Judged afterwards, a close frame behind an invalid text would already have been answered.
     """
 
+    __slots__ = ("_decoder", "_parts", "messages")
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.debug = False  # the library would log headers, credentials included
         self.messages: list[Frame] = []
-        self._parts = bytearray()
+        self._parts: bytearray | None = None
         self._decoder: codecs.IncrementalDecoder | None = None
 
     def recv_frame(self, frame: WireFrame) -> None:
@@ -87,21 +89,24 @@ class _Messages(Protocol):
             self.messages.append(bytes(frame.data))
         elif frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
             self._add_part(frame)
+        frame.data = b""  # the library's parser holds on to its last frame, which may be long
 
     def _add_part(self, part: WireFrame) -> None:
         if part.opcode is not Opcode.CONT:
             text = part.opcode is Opcode.TEXT
             self._decoder = codecs.getincrementaldecoder("utf-8")() if text else None
+            self._parts = bytearray()
+        assert self._parts is not None  # the library has refused what continues nothing
         if self._decoder is not None:  # only to fail early; the text is made at the end
             self._decoder.decode(bytes(part.data), final=part.fin)
         self._parts += part.data
         if part.fin:
-            whole, self._parts = bytes(self._parts), bytearray()
+            whole, self._parts = bytes(self._parts), None
             self.messages.append(whole if self._decoder is None else whole.decode())
 
 
 class _ServerProtocol(_Messages, ServerProtocol):
-    pass
+    __slots__ = ()
 
 
 class _ClientProtocol(_Messages, ClientProtocol):
@@ -142,6 +147,8 @@ def _all_plain(frames: Sequence[Frame]) -> bytes:
 
 
 class _LibraryWire(Wire):
+    __slots__ = ("_plain", "_protocol", "_queued")
+
     def __init__(self, protocol: _Messages) -> None:
         self._protocol = protocol
         self._queued: list[bytes] = []
@@ -308,17 +315,21 @@ class WebSocketListener(Listener):
         await self._server.aclose(code, reason)
 
     def _negotiate(self, request: HttpRequest) -> Negotiated | Refused:
-        protocol = _ServerProtocol(
-            state=State.OPEN,  # the request was read already, so the next bytes are frames
+        opening = ServerProtocol(
             extensions=self._extensions,
             select_subprotocol=lambda _, offered: self._select(offered),
-            max_size=self._limits.max_message_bytes,
             logger=_log,
         )
-        response = protocol.accept(Request(request.target, Headers(request.headers)))
+        opening.debug = False  # the library would log headers, credentials included
+        response = opening.accept(Request(request.target, Headers(request.headers)))
         if response.status_code != 101:
             return Refused(response.serialize())
-        return Negotiated(_LibraryWire(protocol), response.serialize(), protocol.subprotocol)
+        # Another one for the frames, which does not keep for good what the handshake needed.
+        protocol = _ServerProtocol(
+            state=State.OPEN, max_size=self._limits.max_message_bytes, logger=_log
+        )
+        protocol.extensions = opening.extensions
+        return Negotiated(_LibraryWire(protocol), response.serialize(), opening.subprotocol)
 
     def _select(self, offered: Sequence[str]) -> Subprotocol | None:
         if self._select_subprotocol is None:
