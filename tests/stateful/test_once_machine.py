@@ -16,6 +16,8 @@ from tests.unit.engine.test_once import uuid7
 from tests.unit.engine.world import World, die, runner_agent, settle
 from zephyrus_exec.engine import ExecutionEngine
 from zephyrus_exec.errors import OutcomeUnknown, Overloaded, StoreError
+from zephyrus_exec.model import Agent, Component
+from zephyrus_exec.planners.steps import StepsPlanner
 from zephyrus_exec.testing.faulty_store import Fault, FaultyStore
 
 T = TypeVar("T")
@@ -36,7 +38,11 @@ class OnceMachine(RuleBasedStateMachine):
         self.executions: defaultdict[str, set[str]] = defaultdict(set)
         self.agents: dict[str, str] = {}
         self.told: dict[str, str] = {}
-        self.world = World(runner_agent("nothing"), runner_agent("forever", max_concurrent=999))
+        self.world = World(
+            runner_agent("nothing"),
+            runner_agent("forever", max_concurrent=999),
+            Agent("at once", planner=Component("steps", {"steps": []})),
+        )
         self.processes = [self.run(self.start()) for _ in range(2)]
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -45,7 +51,9 @@ class OnceMachine(RuleBasedStateMachine):
     async def start(self) -> tuple[ExecutionEngine, FaultyStore]:
         store = self.world.faulty(turns=2)
         store.durable = True
-        engine = self.world.engine(store, key_retention=RETENTION, keep_ended=3)
+        engine = self.world.engine(
+            store, planners={"steps": StepsPlanner()}, key_retention=RETENTION, keep_ended=3
+        )
         await engine.start()
         return engine, store
 
@@ -70,7 +78,7 @@ class OnceMachine(RuleBasedStateMachine):
 
     @rule(
         key=keys,
-        agent=st.sampled_from(["nothing", "forever"]),
+        agent=st.sampled_from(["nothing", "forever", "at once"]),
         where=st.lists(st.sampled_from([0, 1]), min_size=1, max_size=4),
         patience=st.sampled_from([1, 5, 200]),
     )

@@ -39,8 +39,9 @@ class Planner(Protocol):
     """Decides; never touches a chain. The answer is journaled before anything is done with it.
 
     One whose answers depend on the request alone, and cost nothing, may say so by an attribute
-    `pure` that is True: it is asked, too, when an agent is only inspected, and no time-out watches
-    over its answers.
+    `pure` that is True: it is asked, too, when an agent is only inspected, and before an execution
+    is accepted, and no time-out watches over its answers. Executions for which it has nothing to
+    do at first are accepted and ended in one commit.
     """
 
     async def plan(self, request: PlanRequest) -> Plan:
