@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import http as stdlib_http
 import re
-import sys
 from collections.abc import Mapping
 from email.utils import formatdate
+from typing import Final
 
 from attrs import field, frozen
 
@@ -150,6 +150,21 @@ def _parse(head: bytes) -> HttpRequest:
     return HttpRequest(method, target, version, headers)
 
 
+_USUAL: Final = {
+    name: name
+    for name in (
+        *("host", "upgrade", "connection", "origin", "user-agent", "authorization", "cookie"),
+        *("sec-websocket-key", "sec-websocket-version", "sec-websocket-protocol"),
+        *("sec-websocket-extensions", "accept-encoding", "accept-language", "cache-control"),
+        *("pragma", "x-forwarded-for", "x-forwarded-proto", "x-real-ip"),
+    )
+}
+"""Names that every peer sends and that are kept as long as it stays: one text for all of them.
+
+`sys.intern` would do that for any name, but some releases of Python never let go of what it has.
+"""
+
+
 def _parse_headers(lines: list[bytes]) -> dict[str, str]:
     if len(lines) > MAX_HEADERS or any(len(line) > MAX_LINE_BYTES for line in lines):
         raise BadRequest(431, "The request headers are too large.")
@@ -158,7 +173,7 @@ def _parse_headers(lines: list[bytes]) -> dict[str, str]:
         match = _HEADER.fullmatch(line)
         if match is None:
             raise BadRequest(400, "A request header is malformed.")
-        # Every peer sends much the same names, and they are kept as long as it stays.
-        name, value = sys.intern(match[1].decode("ascii").lower()), match[2].decode("latin-1")
+        name, value = match[1].decode("ascii").lower(), match[2].decode("latin-1")
+        name = _USUAL.get(name, name)
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
