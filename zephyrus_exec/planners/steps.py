@@ -23,6 +23,7 @@ from .sources import NotYet, Sources
 _SETTINGS: Final = "$.planner.settings"
 _NAME: Final = re.compile(r"[\w-]+")
 _WEI: Final = re.compile(r"[0-9]{1,78}")
+_NOTHING: Final = Plan(final=True)
 _REMEMBERED: Final = 256
 """Agents whose steps are kept, those that were asked for last."""
 
@@ -64,6 +65,8 @@ class StepsPlanner:
             ReferenceNotFound: A reference leads nowhere; details name `reference`, `step`.
         """
         steps = self._steps(request)
+        if not steps:
+            return _NOTHING
         sources = Sources(request, {result.name: result for result in request.history})
         functions = {function.name: function for function in request.agent.functions}
         earlier: dict[str, AgentFunction] = {}
