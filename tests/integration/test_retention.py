@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -44,10 +43,10 @@ def stored(file: Path) -> list[str]:
 
 
 @pytest.fixture
-async def journal(tmp_path: Path) -> AsyncIterator[tuple[Path, list[str]]]:
+async def journal(tmp_path: Path) -> tuple[Path, list[str]]:
     """Give a journal in which 300 executions have ended, and their ids."""
     file = tmp_path / "j.db"
-    yield file, await execute(file, 300)
+    return file, await execute(file, 300)
 
 
 async def forgotten_to(file: Path, left: int) -> list[str]:
