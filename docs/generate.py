@@ -236,6 +236,8 @@ def _file_keys() -> str:
         "configured one.",
         "language": "`es` or `en`: the language of the texts that clients get.",
         "drain_timeout": "Seconds that running executions get on a stop.",
+        "keep_executions": "How many ended executions are kept; absent: all, or 1,000 in memory.",
+        "keep_for": "How long they are kept: `90d`, `12h`, `30m` or seconds; absent: for ever.",
         "log_level": "`debug`, `info`, `warning`, `error` or `critical`: the least that is logged.",
         "log_format": "`text` or `json`: how lines are logged.",
         "loop": "`auto`, `asyncio` or `uvloop`: the event loop.",

@@ -52,7 +52,7 @@ writes: st.SearchStrategy[Write] = st.one_of(
     st.builds(Put, kinds, record_keys, versions, bodies, groups, dues),
     st.builds(Keep, kinds, record_keys, bodies),
     st.builds(Delete, kinds, record_keys, versions),
-    st.builds(Forget, streams),
+    st.builds(Forget, streams, st.integers(-1, 6)),
 )
 expectations = st.builds(Expect, kinds, record_keys, versions)
 commits = st.tuples(st.lists(writes, max_size=4), st.lists(expectations, max_size=2), st.booleans())
@@ -153,6 +153,7 @@ class StoreAgreement(RuleBasedStateMachine):
         group=st.none() | groups,
         due_before=dues,
         newest_first=st.booleans(),
+        skip=st.integers(-1, 3),
         limit=st.integers(-1, 4),
     )
     def scan(
@@ -162,6 +163,7 @@ class StoreAgreement(RuleBasedStateMachine):
         group: str | None,
         due_before: float | None,
         newest_first: bool,
+        skip: int,
         limit: int,
     ) -> None:
         after = data.draw(st.sampled_from(sorted(self.numbers)))
@@ -173,6 +175,7 @@ class StoreAgreement(RuleBasedStateMachine):
                 due_before=due_before,
                 after=number,
                 newest_first=newest_first,
+                skip=skip,
                 limit=limit,
             )
 

@@ -98,6 +98,8 @@ def make_engine(parts: Parts, store: ExecutionStore, settings: Settings) -> Exec
         ),
         max_running=settings.limits.max_running,
         max_queued=settings.limits.max_queued,
+        keep_ended=settings.keep_executions,
+        keep_ended_for=settings.keep_for,
         key_retention=settings.limits.idempotency_key_retention,
     )
 

@@ -117,6 +117,7 @@ def _add_serve(commands: _Commands) -> None:
     serve.add_argument("--rpc", action="append", metavar="CHAINID=URL", help="RPC URL of a chain")
     serve.add_argument("--language", help="language of the clients' texts: es or en [es]")
     serve.add_argument("--drain-timeout", metavar="SECONDS", help="time a stop may take [8]")
+    _add_keep(serve)
     serve.add_argument("--demo", action="store_true", help="an embedded chain and demo agents")
     _add_access(serve)
     _add_config(serve)
@@ -126,6 +127,15 @@ def _add_serve(commands: _Commands) -> None:
     serve.add_argument("--log-format", help="how lines are logged: text or json [text]")
     serve.add_argument("--loop", help="event loop: auto, asyncio or uvloop [auto]")
     serve.set_defaults(command=serving.serve_command, choose_loop=choose_loop)
+
+
+def _add_keep(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--keep-executions", metavar="COUNT", help="ended executions that are kept [all]"
+    )
+    command.add_argument(
+        "--keep-for", metavar="TIME", help="how long they are kept: 90d, 12h, 30m [for ever]"
+    )
 
 
 def _add_access(serve: argparse.ArgumentParser) -> None:
@@ -334,7 +344,11 @@ def _add_store(commands: _Commands) -> None:
         "file", type=Path, nargs="?", metavar="FILE", help="a backup, say [the journal]"
     )
     verify.set_defaults(command=store.verify_command)
-    for command in (backup, verify):
+    prune = actions.add_parser("prune", help="forget old executions now, beside servers or not")
+    _add_keep(prune)
+    prune.add_argument("--dry-run", action="store_true", help="only tell how many")
+    prune.set_defaults(command=store.prune_command)
+    for command in (backup, verify, prune):
         _add_journal(command)
         _add_json(command)
 

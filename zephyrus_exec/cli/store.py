@@ -10,11 +10,13 @@ from attrs import evolve
 
 from ..engine.clock import SystemClock
 from ..engine.restore import declare_restored
+from ..engine.retention import Retention
 from ..engine.verification import Verified, verify
-from ..errors import ConfigurationError, StoreUnavailable
+from ..errors import ConfigurationError, OperationRefused, StoreConflict, StoreUnavailable
 from ..model import OPERATOR
 from ..stores.sqlite_backup import back_up
 from ..stores.sqlite_snapshot import snapshot
+from .environment import read_settings
 from .journals import begin_anew, open_journal, path_of_journal
 from .output import note, print_json
 
@@ -79,6 +81,31 @@ async def verify_command(options: argparse.Namespace) -> int:
     if found.problems:
         note("next: stop the server, keep this file, and restore a backup: store restored")
     return 1 if found.problems else 0
+
+
+async def prune_command(options: argparse.Namespace) -> int:
+    """Forget what is too old or too much, as a server that keeps so much would."""
+    settings = read_settings(options)
+    if settings.keep_executions is None and settings.keep_for is None:
+        raise ConfigurationError("say what is kept: --keep-executions COUNT, or --keep-for TIME")
+    async with open_journal(options) as store:
+        retention = Retention(
+            store, SystemClock(), keep=settings.keep_executions, keep_for=settings.keep_for
+        )
+        try:
+            swept = await retention.sweep(dry=options.dry_run)
+        except StoreConflict as conflict:
+            raise OperationRefused(
+                "a server forgets the same executions at this moment; try again",
+                reason="in_use",
+            ) from conflict
+    if options.json:
+        print_json({"forgotten": swept.forgotten, "needed": swept.needed, "dry": options.dry_run})
+        return 0
+    print(f"{'would be forgotten' if options.dry_run else 'forgotten'}: {swept.forgotten}")
+    if swept.needed:
+        print(f"kept though old, since not everything of them is final: {swept.needed}")
+    return 0
 
 
 def _verify(path: Path) -> Verified:

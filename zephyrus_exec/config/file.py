@@ -72,6 +72,8 @@ class File:
     agents_chain_id: int | None = None
     language: str | None = None
     drain_timeout: float | None = None
+    keep_executions: int | None = None
+    keep_for: Json = None
     log_level: str | None = None
     log_format: str | None = None
     loop: str | None = None

@@ -23,9 +23,9 @@ def load_settings(
 
     Args:
         flags: From the command line, by name: `host`, `port`, `store`, `agents_from`,
-            `agents_chain_id`, `language`, `drain_timeout`, `log_level`, `log_format`, `loop`, those
-            of access, and `rpc`, a list of `CHAINID=URL,URL`. Null counts as not given; other
-            names are ignored.
+            `agents_chain_id`, `language`, `drain_timeout`, `keep_executions`, `keep_for`,
+            `log_level`, `log_format`, `loop`, those of access, and `rpc`, a list of
+            `CHAINID=URL,URL`. Null counts as not given; other names are ignored.
         environ: Usually `os.environ`.
         file: A TOML file; relative paths in it start from its folder. Null: none.
 

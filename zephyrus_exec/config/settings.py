@@ -105,6 +105,10 @@ class Settings:
     """Language of the texts for people: `es` or `en`."""
     drain_timeout: float = 8.0
     """Seconds a stop may take; containers are killed after 10."""
+    keep_executions: int | None = None
+    """How many ended executions the journal keeps; null: all, or 1,000 where it is in memory."""
+    keep_for: float | None = None
+    """Seconds it keeps them; null: for ever."""
     log_level: str = "warning"
     """The least that is logged: `debug`, `info`, `warning`, `error` or `critical`."""
     log_format: str = "text"

@@ -90,6 +90,24 @@ def _seconds(source: str, value: object) -> float:
     return seconds
 
 
+def _count(source: str, value: object) -> int:
+    text = str(value).strip()
+    if not re.fullmatch("0*[1-9][0-9]{0,17}", text):
+        refuse(source, f"{value!r} is no number of executions", "write 1 or more")
+    return int(text)
+
+
+def _age(source: str, value: object) -> float:
+    """Return seconds: they are written as such, or as days, hours or minutes."""
+    found = re.fullmatch(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)([dhms]?)\s*", str(value))
+    if found is None:
+        refuse(source, f"{value!r} is no time", "write 90d, 12h, 30m or seconds")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+_UNITS: Final = {"d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "": 1.0}
+
+
 def _word(kind: str, known: Collection[str]) -> Callable[[str, object], str]:
     def parse(source: str, value: object) -> str:
         word = str(value).strip().lower()
@@ -108,6 +126,8 @@ SCALARS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[str, object], Any]]
     "agents_chain_id": (("ZEPHYRUS_AGENTS_CHAIN_ID",), _chain_id),
     "language": (("ZEPHYRUS_LANGUAGE",), _language),
     "drain_timeout": (("ZEPHYRUS_DRAIN_TIMEOUT",), _seconds),
+    "keep_executions": (("ZEPHYRUS_KEEP_EXECUTIONS",), _count),
+    "keep_for": (("ZEPHYRUS_KEEP_FOR",), _age),
     "log_level": (("LOG_LEVEL",), _word("log level", LEVELS)),
     "log_format": (("LOG_FORMAT",), _word("log format", FORMATS)),
     "loop": (("ZEPHYRUS_LOOP",), _word("loop", LOOPS)),

@@ -87,6 +87,18 @@ VARIABLES: Final = (
         "8",
     ),
     Variable(
+        "ZEPHYRUS_KEEP_EXECUTIONS",
+        "How many ended executions the journal keeps; all, or 1,000 where it is in memory.",
+        "--keep-executions",
+        "keep_executions",
+    ),
+    Variable(
+        "ZEPHYRUS_KEEP_FOR",
+        "How long it keeps them: `90d`, `12h`, `30m` or seconds.",
+        "--keep-for",
+        "keep_for",
+    ),
+    Variable(
         "LOG_LEVEL",
         "The least that is logged: `debug`, `info`, `warning`, `error` or `critical`.",
         "--log-level",

@@ -92,7 +92,13 @@ class AtOnce:
         """
         owner = self._leases.owner
         events = _events(new, decision, owner)
-        body, group = record_at_once(new.snapshot.agent, new.principal, owner, new.created_at)
+        body, group = record_at_once(
+            new.snapshot.agent,
+            new.principal,
+            owner,
+            new.created_at,
+            characters=len(events[0].body),
+        )
         record = Put(EXECUTION, new.id, 0, body, group)
         try:
             await self._store.commit((Append(new.id, 1, events), record, *writes))
@@ -102,7 +108,7 @@ class AtOnce:
         self._roster.ended_at_once(new, events)
         self._committed(new.id)
         _tell(new)
-        await self._retention.ended(new.id)
+        self._retention.ended()
         return NOTHING_DONE
 
     async def _arrived(self, execution_id: str) -> bool:

@@ -163,8 +163,7 @@ class Conductor:
             _tell_end(execution, ending, now)
             execution.done.set_result(body)
             self._roster.waits.wake(execution.id)
-            if all(effect.told for effect in execution.effects.values()):
-                await self._retention.ended(execution.id)
+            self._retention.ended()
         self._roster.leave(execution)
 
     def end_early(self, execution: RunningExecution, cause: Ending) -> None:

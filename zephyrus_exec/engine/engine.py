@@ -96,9 +96,10 @@ class ExecutionEngine:
             says so; it goes on by itself once the store can.
         low_balance_factor: A signer that has less than so many times what its last transaction
             could cost is told to be low; 0: never.
-        keep_ended: How many ended executions this process leaves in the store, at least 1; older
-            ones are forgotten, unless a transaction of theirs is under way. Null: all where the
-            store is durable, otherwise 1,000.
+        keep_ended: How many ended executions stay in the store, at least 1; older ones are
+            forgotten, whoever executed them, unless a transaction of theirs is not final, or they
+            are in doubt. Null: all where the store is durable, otherwise 1,000.
+        keep_ended_for: Seconds they stay there; null: for ever.
         key_retention: Seconds for which `submit_once` knows its keys, at least; the same for every
             process on one store. Null: a day where the store is durable, otherwise an hour, since
             a key takes some 400 bytes of memory.
@@ -128,6 +129,7 @@ class ExecutionEngine:
         store_grace: float = 30.0,
         low_balance_factor: float = 10.0,
         keep_ended: int | None = None,
+        keep_ended_for: float | None = None,
         key_retention: float | None = None,
     ) -> None:
         self.agents = agents
@@ -140,6 +142,8 @@ class ExecutionEngine:
             keep_ended = _KEPT_IN_MEMORY
         self.keep_ended = keep_ended
         """How many ended executions are kept; null: all."""
+        self.keep_ended_for = keep_ended_for
+        """Seconds they are kept; null: for ever."""
         if key_retention is None:
             key_retention = _KEYS_KEPT if store.durable else _KEYS_KEPT_IN_MEMORY
         self.key_retention = key_retention
@@ -197,7 +201,7 @@ class ExecutionEngine:
             duration=lease_duration,
             failing=self._watching.failing,
         )
-        retention = Retention(store, keep=keep_ended)
+        retention = Retention(store, self.clock, keep=keep_ended, keep_for=keep_ended_for)
         self._conductor = Conductor(
             self._roster,
             runners=self._runners,
@@ -234,7 +238,7 @@ class ExecutionEngine:
                 "reconciler": self._reconciler.run,
                 "funds": self._funds.run,
                 "cursors": self._cursors.run,
-                "keys": self._once.run,
+                "retention": retention.run,
                 "cancels": self._cancels.run,
             },
             durable=store.durable,

@@ -11,6 +11,7 @@ from attrs import define, field, frozen
 
 from ..conversion import dumps, quote_id
 from ..errors import ExecutionCancelled, ZephyrusError
+from ..interfaces.store import Record
 from ..model import (
     ActionResult,
     Agent,
@@ -218,15 +219,26 @@ def record_of(
     """
     who = _who(execution.agent, execution.principal, owner, execution.created_at)
     if ending is not None:
-        return who + _ended(ending, ended_at), ENDED
+        return who + _ended(ending, ended_at, plain=_is_plain(execution)), ENDED
     status = "running" if execution.started or execution.ticket.running else "queued"
     stands = f'"status":"{status}","ended_at":null,"outcome":null,"error":null}}'
     return who + stands, open_group(owner)
 
 
-def record_at_once(agent: Agent, principal: Principal, owner: str, at: float) -> tuple[str, str]:
-    """Return body and group of the record of an execution that ended well when it began."""
-    return _who(agent, principal, owner, at) + _ended(SUCCEEDED, at), ENDED
+def record_at_once(
+    agent: Agent, principal: Principal, owner: str, at: float, *, characters: int
+) -> tuple[str, str]:
+    """Return body and group of the record of an execution that ended well when it began.
+
+    Args:
+        agent: Of what.
+        principal: Who asked for it.
+        owner: Id of this process.
+        at: Seconds since the epoch.
+        characters: How long the data of its longest event are.
+    """
+    plain = characters < _FEW_CHARACTERS
+    return _who(agent, principal, owner, at) + _ended(SUCCEEDED, at, plain=plain), ENDED
 
 
 def _who(agent: Agent, principal: Principal, owner: str, created_at: float) -> str:
@@ -237,12 +249,32 @@ def _who(agent: Agent, principal: Principal, owner: str, created_at: float) -> s
     )
 
 
-def _ended(ending: Ending, ended_at: float) -> str:
+def _ended(ending: Ending, ended_at: float, *, plain: bool) -> str:
     error = "null" if ending.error is None else dumps(error_object(ending.error))
     return (
-        f'"status":"completed","ended_at":{ended_at!r},'
-        f'"outcome":"{ending.outcome}","error":{error}}}'
+        f'"status":"completed","ended_at":{ended_at!r},"outcome":"{ending.outcome}",'
+        f'"error":{error}{_PLAIN if plain else "}"}'
     )
+
+
+_PLAIN = ',"plain":true}'
+_FEW_EVENTS = 64
+_FEW_CHARACTERS = 8192
+
+
+def _is_plain(execution: RunningExecution) -> bool:
+    if execution.effects or execution.doubtful:
+        return False
+    recent = execution.journal.recent
+    return recent.whole and recent.head < _FEW_EVENTS and recent.characters < _FEW_CHARACTERS
+
+
+def is_plain(record: Record) -> bool:
+    """Return whether the record of an ended execution says that there is little more of it.
+
+    That is: a few events, no effect, and no doubt. Where it does not say so, who knows.
+    """
+    return record.body.endswith(_PLAIN)
 
 
 def view_of(execution: RunningExecution) -> Execution:

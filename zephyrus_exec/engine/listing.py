@@ -23,6 +23,8 @@ _MOST_LOOKED_AT: Final = 1000
 """How many are looked at for a page that asks for fewer."""
 _PLACE: Final = re.compile(r"#([1-9][0-9]{0,17})")
 """The number of the last record that was looked at."""
+_INTERNAL: Final = ("owner", "plain")
+"""What a record says that is no part of how an execution stands."""
 
 
 async def load_execution(store: ExecutionStore, execution_id: str) -> Execution:
@@ -146,5 +148,5 @@ async def read_all(store: ExecutionStore, stream: str) -> list[Event]:
 
 def execution_of(record: Record) -> Execution:
     """Return the execution that a record holds."""
-    data = {name: value for name, value in record.data.items() if name != "owner"}
+    data = {name: value for name, value in record.data.items() if name not in _INTERNAL}
     return structure({"id": record.key, **data}, Execution)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import logging
 import re
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -14,13 +13,11 @@ from typing import Final, TypeAlias
 from attrs import evolve, frozen
 
 from ..conversion import dumps
-from ..errors import IdempotencyConflict, InvalidValue, OutcomeUnknown, StoreConflict, StoreError
+from ..errors import IdempotencyConflict, InvalidValue, OutcomeUnknown, StoreConflict
 from ..interfaces.clock import Clock
-from ..interfaces.store import Delete, ExecutionStore, Put, Record
+from ..interfaces.store import ExecutionStore, Put, Record
 from ..model import Json, Principal
 from .journal import EXECUTION
-
-_log = logging.getLogger(__name__)
 
 KEY: Final = "idempotency"
 """Kind of the record of a key: `{execution_id, fingerprint}`, due when it may be forgotten."""
@@ -35,9 +32,6 @@ _CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 _GRACE: Final = 300.0
 """Seconds a key is kept longer than was said, since clocks of processes differ."""
-_SWEEP_EVERY: Final = 60.0
-"""Seconds between looks for keys that may be forgotten."""
-_SWEPT_AT_ONCE: Final = 256
 
 Claim: TypeAlias = Callable[[str], Put]
 """Returns the record that a key stands for the execution with this id; it must be new."""
@@ -94,7 +88,7 @@ class Request:
 
 
 class Once:
-    """Decides what becomes of requests with keys, and forgets the keys in due time.
+    """Decides what becomes of requests with keys; they are forgotten in due time by `Retention`.
 
     Which request is the first is decided by the store: the record of its key is new in the very
     commit that accepts the execution. So it holds for every process that has the store.
@@ -180,38 +174,6 @@ class Once:
         made = min(_made_at(request.key) or now, now + self.retention)
         body = dumps({"execution_id": execution_id, "fingerprint": request.fingerprint})
         return Put(KEY, request.place, 0, body, due=max(now, made) + self.retention + _GRACE)
-
-    # --- forgetting ------------------------------------------------------------------------------
-
-    async def run(self) -> None:
-        """Forget keys in due time, until cancelled."""
-        while True:
-            await self._clock.sleep_until(self._clock.now() + _SWEEP_EVERY)
-            try:
-                await self._sweep()
-            except StoreConflict:
-                _log.debug("another process forgets the same keys")
-            except StoreError as error:
-                _log.info("old idempotency keys could not be forgotten now: %s", error)
-
-    async def _sweep(self) -> None:
-        """Forget the keys that are due, a few at a time."""
-        more = True
-        while more:
-            await asyncio.sleep(0)
-            more = await self._forget_some()
-
-    async def _forget_some(self) -> bool:
-        """Forget the oldest keys that are due; return whether there may be more.
-
-        In order of creation, which is cheap to list, and that of their dues but for a few.
-        """
-        now = self._clock.now()
-        oldest = await self._store.scan(KEY, limit=_SWEPT_AT_ONCE)
-        due = [one for one in oldest if one.due is not None and one.due <= now]
-        if due:
-            await self._store.commit([Delete(KEY, one.key, one.version) for one in due])
-        return len(due) == _SWEPT_AT_ONCE
 
 
 def _unknown(why: str, reason: str) -> OutcomeUnknown:

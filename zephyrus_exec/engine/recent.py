@@ -47,6 +47,11 @@ class Recent:
         self._answer: tuple[int, int, list[Event]] | None = None
         """What was asked for last, `seq` and `limit`, and the answer, while it is still right."""
 
+    @property
+    def whole(self) -> bool:
+        """Whether these are all the events there are."""
+        return self.head == len(self._events)
+
     def add(self, events: Sequence[NewEvent]) -> None:
         """Keep events, at least one, that were committed next, and let go of the oldest."""
         self._answer = None

@@ -11,6 +11,7 @@ from attrs import define, field, frozen
 from ..errors import InvalidValue
 from ..interfaces.store import Record
 from ..model import Event, EventKind, Execution, Json
+from .forgetting import FORGETTING
 from .journal import EXECUTION
 from .listing import execution_of
 from .records import EFFECT, LANE, SLOT, Effect, Lane, effect_stream, lane_stream, slot_key
@@ -97,6 +98,8 @@ class _Verification:
     slots: dict[str, str] = field(factory=dict)
     """Slot → effect."""
     snapshots: dict[str, dict[str, Json]] = field(factory=dict)
+    forgetting: dict[str, dict[str, Json]] = field(factory=dict)
+    """Executions that are forgotten, and of which parts are left."""
 
     # --- reading
 
@@ -135,6 +138,8 @@ class _Verification:
             self._keep(record, self.slots, lambda: str(_object(record.body)["effect_key"]))
         elif record.kind == SNAPSHOT:
             self._keep(record, self.snapshots, lambda: _object(record.body))
+        elif record.kind == FORGETTING:
+            self._keep(record, self.forgetting, lambda: _object(record.body))
         else:
             self._read(f"{record.kind} {record.key}", lambda: _object(record.body))
 
@@ -177,13 +182,14 @@ class _Verification:
             if key not in self.effects:
                 self._tell(f"slot {slot} belongs to effect {key}, which is missing")
         for key, execution in self.signed.items():
-            if key not in self.effects:
+            if key not in self.effects and execution not in self.forgetting:
                 self._tell(f"execution {execution} signed effect {key}, which is missing")
 
     def _compare_execution(self, name: str, stream: _Stream) -> None:
         execution = self.executions.get(name)
         if execution is None:
-            self._tell(f"the events of {name} belong to no execution")
+            if name not in self.forgetting:
+                self._tell(f"the events of {name} belong to no execution")
             return
         if stream.ended > 1 or (stream.ended == 1 and stream.last != EventKind.COMPLETED):
             self._tell(f"execution {name} goes on behind its end")
@@ -207,7 +213,8 @@ class _Verification:
             self._tell(f"{named} has slot {slot}, which is {self.slots.get(slot) or 'missing'}'s")
         if not effect.attempts:
             self._tell(f"{named} has no attempt, so it cannot have a slot")
-        if effect.execution_id in self.streams and effect.key not in self.signed:
+        known = effect.execution_id in self.streams and effect.execution_id not in self.forgetting
+        if known and effect.key not in self.signed:
             self._tell(f"{named} is not among the events of execution {effect.execution_id}")
         self._count(named, effect.events, effect_stream(effect.key))
 

@@ -78,6 +78,7 @@ class Watching:
                 events = await self._store.read(execution_id, after=after)
                 if not events:
                     if ended:
+                        await self._has_ended(execution_id)  # unless it was forgotten meanwhile
                         return
                     await self._wait_for_more(execution_id, grown)
                     ended = await self._has_ended(execution_id)

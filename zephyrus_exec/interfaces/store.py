@@ -36,9 +36,11 @@ class Append:
 
 @frozen
 class Forget:
-    """Remove a stream with all its events. Always holds; forgetting what is not there is fine."""
+    """Remove a stream's events, the last ones first. Always holds; there may be none."""
 
     stream: str
+    after: int = 0
+    """What stays: the events up to this number; 0: none, the stream begins anew."""
 
 
 @frozen
@@ -178,6 +180,7 @@ class ExecutionStore(ABC):
         due_before: float | None = None,
         after: int = 0,
         newest_first: bool = False,
+        skip: int = 0,
         limit: int = 100,
     ) -> list[Record]:
         """Return records of a kind, in order of creation, at most `limit`.
@@ -189,6 +192,7 @@ class ExecutionStore(ABC):
             after: Continue after the record with this `number` (with `newest_first`: before it);
                 0: from the start.
             newest_first: Reverse order.
+            skip: Leave out so many first, which costs less than reading them.
             limit: At most so many.
         """
 

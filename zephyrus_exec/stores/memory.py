@@ -103,6 +103,7 @@ class MemoryStore(ExecutionStore):
         due_before: float | None = None,
         after: int = 0,
         newest_first: bool = False,
+        skip: int = 0,
         limit: int = 100,
     ) -> list[Record]:
         """Return records of a kind in order of creation, as `ExecutionStore.scan` promises."""
@@ -111,7 +112,12 @@ class MemoryStore(ExecutionStore):
         if index is None:
             return []
         return index.scan(
-            group, due_before, after=after, newest_first=newest_first, limit=max(0, limit)
+            group,
+            due_before,
+            after=after,
+            newest_first=newest_first,
+            skip=max(0, skip),
+            limit=max(0, limit),
         )
 
     async def check(self) -> None:
@@ -139,7 +145,7 @@ class MemoryStore(ExecutionStore):
         if isinstance(write, Append):
             return self._events.append(write)
         if isinstance(write, Forget):
-            self._events.forget(write.stream)
+            self._events.forget(write.stream, max(0, write.after))
             return 0
         place = (write.kind, write.key)
         old = self._records.get(place)

@@ -25,6 +25,17 @@ class _Batch:
     """Of the last of them."""
     forgotten: bool = False
 
+    @property
+    def first(self) -> int:
+        """Number of the first of them in its stream."""
+        return self.seq - len(self.events) + 1
+
+    def cut(self, after: int) -> None:
+        """Drop its last events, those behind this number, but not all of them."""
+        self.position -= self.seq - after
+        self.events = self.events[: after - self.first + 1]
+        self.seq = after
+
     def after(self, number: int, last: int) -> Iterator[Event]:
         """Yield the events behind `number`, on a scale on which the last of them is `last`."""
         before = max(0, number - last + len(self.events))
@@ -81,11 +92,18 @@ class EventLog:
         self._all.append(batch)
         return self.position
 
-    def forget(self, stream: str) -> None:
-        """Drop a stream."""
-        for batch in (dropped := self._streams.pop(stream, [])):
-            batch.forgotten = True
-        self._forgotten += len(dropped)
+    def forget(self, stream: str, after: int = 0) -> None:
+        """Drop the events of a stream with `seq > after`."""
+        batches = self._streams.get(stream, [])
+        dropped = 0
+        while batches and batches[-1].first > after:
+            batches.pop().forgotten = True
+            dropped += 1
+        if not batches:
+            self._streams.pop(stream, None)
+        elif batches[-1].seq > after:
+            batches[-1].cut(after)
+        self._forgotten += dropped
         if self._forgotten > max(self._SMALL, len(self._all) // 2):
             self._all = [batch for batch in self._all if not batch.forgotten]
             self._forgotten = 0

@@ -45,6 +45,7 @@ class RecordIndex:
         *,
         after: int,
         newest_first: bool,
+        skip: int,
         limit: int,
     ) -> list[Record]:
         """Return what `ExecutionStore.scan` promises, for the one kind this index holds."""
@@ -54,9 +55,10 @@ class RecordIndex:
             numbers = self._due(group, due_before)
         if newest_first:
             end = bisect_left(numbers, after) if after > 0 else len(numbers)
+            end = max(0, end - skip)
             page = numbers[max(0, end - limit) : end][::-1]
         else:
-            start = bisect_right(numbers, after)
+            start = bisect_right(numbers, after) + skip
             page = numbers[start : start + limit]
         return [self._records[number] for number in page]
 

@@ -166,6 +166,7 @@ class SqliteStore(ExecutionStore):
         due_before: float | None = None,
         after: int = 0,
         newest_first: bool = False,
+        skip: int = 0,
         limit: int = 100,
     ) -> list[Record]:
         """Return records of a kind in order of creation, as `ExecutionStore.scan` promises."""
@@ -175,6 +176,7 @@ class SqliteStore(ExecutionStore):
             due_before=due_before,
             after=after,
             newest_first=newest_first,
+            skip=skip,
             limit=limit,
         )
         return [Record(*row) for row in await self._select(query)]

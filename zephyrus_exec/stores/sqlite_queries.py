@@ -51,6 +51,7 @@ def scan(
     due_before: float | None,
     after: int,
     newest_first: bool,
+    skip: int = 0,
     limit: int,
 ) -> Query:
     """Return the query for `ExecutionStore.scan`.
@@ -71,6 +72,9 @@ def scan(
         values.append(after)
     parts.append("ORDER BY number DESC LIMIT ?" if newest_first else "ORDER BY number LIMIT ?")
     values.append(max(0, limit))
+    if skip > 0:
+        parts.append("OFFSET ?")
+        values.append(skip)
     return " ".join(parts), tuple(values)
 
 

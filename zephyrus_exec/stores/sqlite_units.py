@@ -27,7 +27,7 @@ _APPEND_ONE: Final = """
 _APPEND: Final = "INSERT INTO zx_event (stream, seq, at, kind, body, schema) VALUES "
 _ROWS: Final = 32
 """Events in one statement; six values each stay far below what SQLite allows."""
-_FORGET: Final = "DELETE FROM zx_event WHERE stream = ?"
+_FORGET: Final = "DELETE FROM zx_event WHERE stream = ? AND seq > ?"
 _VERSION: Final = "SELECT version FROM zx_record WHERE kind = ? AND key = ?"
 _INSERT: Final = """
     INSERT INTO zx_record (kind, key, version, body, grp, due) VALUES (?, ?, 1, ?, ?, ?)
@@ -137,7 +137,7 @@ def _write(connection: sqlite3.Connection, write: Write | Probe) -> int:
     if isinstance(write, Put):
         _put(connection, write)
     elif isinstance(write, Forget):
-        connection.execute(_FORGET, (write.stream,))
+        connection.execute(_FORGET, (write.stream, write.after))
     elif isinstance(write, Keep):
         connection.execute(_INSERT, (write.kind, write.key, write.body, "", None))
     elif isinstance(write, Delete):

@@ -123,6 +123,7 @@ class PointedStore(ExecutionStore):
         due_before: float | None = None,
         after: int = 0,
         newest_first: bool = False,
+        skip: int = 0,
         limit: int = 100,
     ) -> list[Record]:
         """Return what the inner store has."""
@@ -132,6 +133,7 @@ class PointedStore(ExecutionStore):
             due_before=due_before,
             after=after,
             newest_first=newest_first,
+            skip=skip,
             limit=limit,
         )
 

@@ -172,6 +172,7 @@ class FaultyStore(ExecutionStore):
         due_before: float | None = None,
         after: int = 0,
         newest_first: bool = False,
+        skip: int = 0,
         limit: int = 100,
     ) -> list[Record]:
         """Return what the inner store has."""
@@ -182,6 +183,7 @@ class FaultyStore(ExecutionStore):
             due_before=due_before,
             after=after,
             newest_first=newest_first,
+            skip=skip,
             limit=limit,
         )
 

@@ -300,6 +300,26 @@ class StoreConformance(ABC):
             with pytest.raises(StoreError):
                 await store.commit([Forget("a"), Append("a", 2, new_events("y"))])
 
+    async def test_forget_may_leave_the_beginning_of_a_stream(self, tmp_path: Path) -> None:
+        """What stays ends where it was said, inside a commit too, and goes on from there."""
+        async with self.opened(tmp_path) as store:
+            for seq in (1, 4, 5):
+                kinds = ("x", "y", "z") if seq == 1 else ("w",)
+                await store.commit([Append("a", seq, new_events(*kinds))])
+            before = await store.tail(0)
+            await store.commit([Forget("a", after=9)])
+            assert await store.tail(0) == before
+            await store.commit([Forget("a", after=4)])
+            assert await store.read("a") == before[:4]
+            await store.commit([Forget("a", after=2)])
+            assert await store.read("a") == await store.tail(0) == before[:2]
+            assert await store.tail(before[0].position) == before[1:2]
+            assert await store.head("a") == 2
+            with pytest.raises(StoreConflict):
+                await store.commit([Append("a", 6, new_events("late"))])
+            assert await store.commit([Append("a", 3, new_events("on"))]) > before[-1].position
+            assert places(await store.read("a", after=1)) == [("a", 2), ("a", 3)]
+
     async def test_expect_is_a_condition_without_a_write(self, tmp_path: Path) -> None:
         """It holds at the record's version, or at 0 where there is none."""
         async with self.opened(tmp_path) as store:
@@ -464,6 +484,28 @@ class StoreConformance(ABC):
             assert numbers == sorted(numbers, reverse=newest_first)
             assert len(everything) > 1
             assert await page(0, 0) == []
+
+    @pytest.mark.parametrize("newest_first", [False, True])
+    @pytest.mark.parametrize("due_before", [None, 50.0])
+    async def test_scan_leaves_out_what_is_skipped(
+        self, tmp_path: Path, newest_first: bool, due_before: float | None
+    ) -> None:
+        """As if the page had begun so many further on; behind the end there is nothing."""
+        async with self.opened(tmp_path) as store:
+            for n in range(6):
+                await store.commit([Put("k", f"{n}", 0, "{}", group="g", due=1.0)])
+
+            async def found(**more: int) -> list[Record]:
+                return await store.scan(
+                    "k", group="g", due_before=due_before, newest_first=newest_first, **more
+                )
+
+            everything = await found()
+            assert await found(skip=2) == everything[2:]
+            assert await found(skip=2, limit=3) == everything[2:5]
+            assert await found(skip=1, after=everything[1].number) == everything[3:]
+            assert await found(skip=5, limit=9) == everything[5:]
+            assert await found(skip=6) == await found(skip=99) == []
 
     # --- concurrency, durability, life -----------------------------------------------------------
 

@@ -11,10 +11,11 @@ from attrs import define, evolve
 
 from tests.unit.engine.world import World, chain_agent, plan
 from zephyrus_exec import MemoryStore
+from zephyrus_exec.engine.forgetting import FORGETTING
 from zephyrus_exec.engine.listing import read_all, scan_all
 from zephyrus_exec.engine.records import EFFECT, LANE, SLOT
 from zephyrus_exec.engine.verification import verify
-from zephyrus_exec.interfaces.store import Record
+from zephyrus_exec.interfaces.store import ExecutionStore, Record
 from zephyrus_exec.model import Event
 
 
@@ -58,12 +59,17 @@ async def copy() -> Copy:
     async with world.chain_engine(plan("set", "set"), store=store) as engine:
         execution = await engine.submit("a")
         await engine.result(execution)
+    return await contents_of(store)
+
+
+async def contents_of(store: ExecutionStore) -> Copy:
+    """Return what a store has of executions and effects."""
     records = [
         record
-        for kind in ("execution", "snapshot", LANE, SLOT, EFFECT)
+        for kind in ("execution", "snapshot", LANE, SLOT, EFFECT, FORGETTING)
         for record in await scan_all(store, kind)
     ]
-    streams = {event.stream for event in await store.tail(0, limit=1000)}
+    streams = {event.stream for event in await store.tail(0, limit=100_000)}
     events = [event for stream in streams for event in await read_all(store, stream)]
     return Copy(events, records)
 

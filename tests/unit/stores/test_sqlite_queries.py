@@ -40,8 +40,8 @@ def test_events_are_found_by_place_and_position(reader: sqlite3.Connection) -> N
 
 
 @pytest.mark.parametrize(
-    ("group", "due_before", "after", "newest_first"),
-    list(product([None, "", "open"], [None, 5.0], [0, 7], [False, True])),
+    ("group", "due_before", "after", "newest_first", "skip"),
+    list(product([None, "", "open"], [None, 5.0], [0, 7], [False, True], [0, 3])),
 )
 def test_scans_walk_an_index_and_sort_only_what_is_due(
     reader: sqlite3.Connection,
@@ -49,6 +49,7 @@ def test_scans_walk_an_index_and_sort_only_what_is_due(
     due_before: float | None,
     after: int,
     newest_first: bool,
+    skip: int,
 ) -> None:
     query = queries.scan(
         "k",
@@ -56,6 +57,7 @@ def test_scans_walk_an_index_and_sort_only_what_is_due(
         due_before=due_before,
         after=after,
         newest_first=newest_first,
+        skip=skip,
         limit=10,
     )
     found = plan(reader, query)
