@@ -61,7 +61,7 @@ class Measurement:
 
 
 @define(eq=False)
-class _Connection(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """Asks again as often as an execution has ended; times from request to `until`."""
 
     dialect: Dialect
@@ -187,14 +187,12 @@ async def drive(
 @asynccontextmanager
 async def _connections(
     port: int, load: Load, dialect: Dialect, until: bytes
-) -> AsyncIterator[list[_Connection]]:
+) -> AsyncIterator[list[Connection]]:
     loop = asyncio.get_running_loop()
-    connections: list[_Connection] = []
+    connections: list[Connection] = []
     while len(connections) < load.connections:
         batch = [
-            (await loop.create_connection(lambda: _Connection(dialect, until), "127.0.0.1", port))[
-                1
-            ]
+            (await loop.create_connection(lambda: Connection(dialect, until), "127.0.0.1", port))[1]
             for _ in range(min(_AT_ONCE, load.connections - len(connections)))
         ]
         await asyncio.gather(*(each.open.wait() for each in batch))
@@ -204,14 +202,14 @@ async def _connections(
         connection.close()
 
 
-async def _warm_up(connections: Sequence[_Connection], seconds: float) -> None:
+async def _warm_up(connections: Sequence[Connection], seconds: float) -> None:
     """Wait so long at least, and until every connection has had an answer."""
     await asyncio.sleep(seconds)
     while not all(connection.ended for connection in connections):
         await asyncio.sleep(0.01)
 
 
-async def _come_to_rest(connections: Sequence[_Connection]) -> None:
+async def _come_to_rest(connections: Sequence[Connection]) -> None:
     for connection in connections:
         connection.stopped = True
     while any(connection.waiting for connection in connections):

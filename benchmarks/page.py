@@ -68,7 +68,8 @@ def markdown(records: Sequence[Record], folder: str) -> str:
         records: In their order.
         folder: That of the pictures, as seen from the page.
     """
-    return "\n\n".join((goals(records), *(_section(record, folder) for record in records)))
+    parts = (goals(records), *(_section(record, folder) for record in records))
+    return "\n\n".join(filter(None, parts))
 
 
 def goals(records: Iterable[Record]) -> str:
@@ -84,7 +85,7 @@ def goals(records: Iterable[Record]) -> str:
         for record in records
         for goal in record.result.goals
     ]
-    return table(("", "goal", "figure", "bound", ""), rows)
+    return table(("", "goal", "figure", "bound", ""), rows) if rows else ""
 
 
 def _section(record: Record, folder: str) -> str:

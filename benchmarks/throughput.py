@@ -66,17 +66,18 @@ class _Trial:
 
 def trials(loads: Sequence[Load]) -> list[_Trial]:
     """Return everything that one round measures."""
-    dialects = {load: v1(AGENT) for load in loads}
+    plain, bare = v1(AGENT), (*BOTH_LOOPS, FASTAPI)
     whole = [
-        _Trial(str(load), peer.name, peer, load, dialects[load])
-        for load, peer in product(loads, PEERS)
+        _Trial(str(load), peer.name, peer, load, plain) for load, peer in product(loads, PEERS)
+    ]
+    whole += [
+        _Trial(str(load), f"{peer.name}, v2", peer, load, v2(AGENT, load.in_flight))
+        for load, peer in product(loads, OURS)
+        if load == SHARED
     ]
     first = [
         _Trial(FIRST_EVENT, f"{peer.name}, {dialect.name}", peer, ALONE, dialect, dialect.first)
-        for peer, dialect in (
-            *product(OURS, (v1(AGENT), v2(AGENT, 1))),
-            *product(BOTH_LOOPS, (v1(AGENT),)),
-        )
+        for peer, dialect in (*product(OURS, (plain, v2(AGENT, 1))), *product(bare, (plain,)))
     ]
     return whole + first
 

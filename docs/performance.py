@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 _DOCS: Final = Path(__file__).parent
-sys.path.append(str(_DOCS.parent))  # this runs as a script, which finds only what is beside it
+sys.path.insert(0, str(_DOCS.parent))  # a script finds only what is beside it
 
 from benchmarks import BENCHMARKS, page  # noqa: E402
 
@@ -16,7 +16,7 @@ _FOLDER: Final = "benchmarks"
 
 def markdown() -> str:
     """Return the goals, the pictures and the tables."""
-    return page.markdown(_records(), _FOLDER)
+    return page.markdown(_records(), _FOLDER) or "Nothing is recorded yet."
 
 
 def pictures() -> dict[str, str]:
