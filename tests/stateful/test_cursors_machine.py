@@ -202,7 +202,15 @@ async def _together(*work: Coroutine[Any, Any, None]) -> None:
 async def _taken(cursor: Cursor, limit: int, *, now: bool) -> list[Event] | None:
     """Return what it gives; null: the store has to be asked, or asked again."""
     if now:
-        return cursor.take_now(limit)
+        after, taken = cursor.after, cursor.take_now(limit)
+        return (
+            None
+            if taken is None
+            else [
+                Event(cursor.stream, seq, new.at, new.kind, new.body)
+                for seq, new in enumerate(taken, after + 1)
+            ]
+        )
     try:
         return await cursor.take(limit)
     except StoreError:

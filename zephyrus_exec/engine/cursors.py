@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Final, TypeAlias
 
@@ -19,11 +19,12 @@ from ..errors import (
     ZephyrusError,
 )
 from ..interfaces.clock import Clock
-from ..interfaces.store import ExecutionStore
+from ..interfaces.store import ExecutionStore, NewEvent
 from ..model import Event
 from .execution import ENDED
 from .journal import EXECUTION
 from .pace import Pace
+from .recent import Recent
 from .records import EFFECT, SETTLED, effect_stream
 from .roster import Roster
 from .wakeups import Wakeups
@@ -114,22 +115,32 @@ class Cursor:
         """Whether all there was is taken, so that `ready` will be called when there may be more."""
         return self._cursors.armed(self)
 
-    def take_now(self, limit: int) -> list[Event] | None:
+    def take_now(self, limit: int) -> Sequence[NewEvent | Event] | None:
         """Return the next events as `take` does, where that needs no look at the store.
 
         Returns:
-            What `take` returns; null: the store has to be asked.
+            What `take` returns, as it is in memory, without what making events of it would cost:
+            the first is number `after + 1`, of `after` before. Null: the store has to be asked.
         """
         if self.ended or self.closed:
             return []
         recent = self._cursors.recent(self.stream)
-        events = None if recent is None else recent.after(self.after, limit)
-        if recent is None or events is None:
+        return None if recent is None else self._take_recent(recent, limit)
+
+    def _take_recent(self, recent: Recent, limit: int) -> list[NewEvent | Event] | None:
+        events = recent.after(self.after, limit)
+        if events is None:
             return None
-        self._advance(events, recent.head if recent.ended else None)
+        self._advance(len(events), recent.head if recent.ended else None)
         if self.after >= recent.head and not self.ended:
             self._cursors.arm(self)
         return events
+
+    def _take_whole(self, limit: int) -> list[Event] | None:
+        """Return what `take_now` does, made into events, which all who follow share."""
+        recent, after = self._cursors.recent(self.stream), self.after
+        events = self.take_now(limit)
+        return None if events is None else recent.whole(after, events) if recent else []
 
     async def take(self, limit: int) -> list[Event]:
         """Return the next events, in order and without a gap.
@@ -150,7 +161,7 @@ class Cursor:
         """
         self._taking = True
         try:
-            while (events := self.take_now(limit)) is None:
+            while (events := self._take_whole(limit)) is None:
                 events = await self._read(limit)
                 if events or self._cursors.armed(self):
                     break
@@ -175,7 +186,7 @@ class Cursor:
         finally:
             if not waits:
                 self._cursors.disarm(self)
-        self._advance(events, last)
+        self._advance(len(events), last)
         return events
 
     async def _read_some(self, limit: int) -> list[Event]:
@@ -201,11 +212,10 @@ class Cursor:
         if not self._taking and not self.closed:
             self._ready(self)
 
-    def _advance(self, events: list[Event], last: int | None) -> None:
+    def _advance(self, count: int, last: int | None) -> None:
         if self.closed:
             return
-        if events:
-            self.after = events[-1].seq
+        self.after += count
         self.ended = last is not None and self.after >= last
 
 

@@ -22,7 +22,7 @@ _LONGEST: Final = 0.010
 class _Rest:
     """A moment in which those who follow a journal are not told of it again."""
 
-    stream: str
+    recent: Recent
     head: int
     """Number of the event they were told of last."""
     since: float
@@ -50,19 +50,20 @@ class Pace:
     def grew(self, stream: str) -> None:
         """Wake who waits for the journal, and who follows it, unless that one rests."""
         self._wakeups.resolve(stream)
-        if not self._wakeups.followed(stream):
+        rest = self._rests.get(stream)
+        if rest is not None and not rest.recent.floods(rest.head):
             return
-        rest, recent = self._rests.get(stream), self._recent(stream)
-        if rest is None or recent is None or recent.floods(rest.head):
-            self._tell(stream, recent, at_least=_SHORTEST if rest is None else rest.at_least)
+        if self._wakeups.followed(stream):
+            self._tell(stream, _SHORTEST if rest is None else rest.at_least)
 
-    def _tell(self, stream: str, recent: Recent | None, *, at_least: float) -> None:
+    def _tell(self, stream: str, at_least: float) -> None:
         self._wakeups.call(stream)
+        recent = self._recent(stream)
         if recent is None:
             return
         # in the loop's time, whatever the clock: how much is told at once is about its work
         loop = asyncio.get_running_loop()
-        self._rests[stream] = rest = _Rest(stream, recent.head, loop.time(), at_least)
+        self._rests[stream] = rest = _Rest(recent, recent.head, loop.time(), at_least)
         loop.call_soon(loop.call_soon, self._told, rest)  # behind the calls, and what they wake
 
     def _told(self, rest: _Rest) -> None:
@@ -71,9 +72,9 @@ class Pace:
         loop.call_later(min(max(in_proportion, rest.at_least), _LONGEST), self._over, rest)
 
     def _over(self, rest: _Rest) -> None:
-        if self._rests.get(rest.stream) is not rest:
+        stream = rest.recent.stream
+        if self._rests.get(stream) is not rest:
             return  # it was told again, and rests anew
-        del self._rests[rest.stream]
-        recent = self._recent(rest.stream)
-        if recent is None or recent.head > rest.head:
-            self._tell(rest.stream, recent, at_least=2 * rest.at_least)
+        del self._rests[stream]
+        if rest.recent.head > rest.head and self._wakeups.followed(stream):
+            self._tell(stream, 2 * rest.at_least)

@@ -44,7 +44,7 @@ class Recent:
         self.characters = 0
         """Of the data of the events that are kept."""
         self._events: list[NewEvent | Event] = []
-        self._answer: tuple[int, int, list[Event]] | None = None
+        self._answer: tuple[int, int, list[NewEvent | Event]] | None = None
         """What was asked for last, `seq` and `limit`, and the answer, while it is still right."""
 
     @property
@@ -70,8 +70,8 @@ class Recent:
             2 * fresh >= len(self._events) and 2 * self.characters >= _MOST_CHARACTERS
         )
 
-    def after(self, seq: int, limit: int) -> list[Event] | None:
-        """Return the events behind `seq`; null: not all of them are kept.
+    def after(self, seq: int, limit: int) -> list[NewEvent | Event] | None:
+        """Return the events behind `seq`, as they are kept; null: not all of them are.
 
         At most `limit`, and where there are more, up to the next multiple of it.
         """
@@ -85,9 +85,14 @@ class Recent:
             return []
         start = len(self._events) - missed
         end = len(self._events) if missed <= limit else start + limit - seq % limit
-        events = [self._event(place) for place in range(start, end)]
+        events = self._events[start:end]
         self._answer = (seq, limit, events)
         return events
+
+    def whole(self, seq: int, events: Sequence[NewEvent | Event]) -> list[Event]:
+        """Return the events behind `seq` that `after` returned, with all that is known of them."""
+        before = len(self._events) - self.head + seq
+        return [self._event(before + place) for place in range(len(events))]
 
     def _event(self, place: int) -> Event:
         """Return an event, made when somebody wants it: most executions are followed by nobody."""

@@ -40,7 +40,7 @@ class SharedText(str):
     """What a transport made of it for its network, to be made once; null: nothing yet."""
 
 
-class SharedTexts(tuple[SharedText, ...]):
+class SharedTexts(tuple[str, ...]):
     """Text messages that go to many peers, one after the other."""
 
     encoded: bytes | None = None

@@ -10,6 +10,7 @@ from typing import Final
 from ..conversion import dumps, structure
 from ..engine.cursors import Cursor
 from ..errors import is_retryable
+from ..interfaces.store import NewEvent
 from ..interfaces.transport import SharedText, SharedTexts
 from ..model import ActionResult, Event, EventKind, Json, Outcome
 from ..protocol.messages import result_item
@@ -18,7 +19,7 @@ from ..protocol.v2.codec import encode, written
 from ..protocol.v2.events import (
     encode_completed_event,
     encode_effect_event,
-    encode_execution_event,
+    encode_execution_events,
 )
 from ..protocol.v2.messages import CompletedData, EffectCounts, ErrorInfo, ExecutionCompleted
 from ..protocol.wording import Language
@@ -46,37 +47,51 @@ class EventFrames:
         self._frames: dict[tuple[str, int, int], SharedTexts] = {}
         self._size = 0
 
-    def of_execution(self, cursor: Cursor, events: Sequence[Event]) -> SharedTexts:
+    def of_execution(
+        self, cursor: Cursor, first: int, events: Sequence[NewEvent | Event]
+    ) -> SharedTexts:
         """Return the frames of events of an execution.
 
         Who follows it takes the same events as all who do, and who is behind takes as many as
         everybody: so events are kept as they were taken, and telling many costs little more than
         telling one.
+
+        Args:
+            cursor: Where they were taken.
+            first: Number of the first of them.
+            events: The events.
         """
         if not events:
             return _NONE
-        key = (events[0].stream, events[0].seq, len(events))
+        key = (cursor.stream, first, len(events))
         frames = self._frames.get(key)
         if frames is None:
-            frames = SharedTexts(SharedText(self._encode(cursor, event)) for event in events)
+            texts = self._encode(cursor, first, events)
+            # one alone may go out among others: then it is shared by itself
+            frames = SharedTexts(map(SharedText, texts) if len(texts) == 1 else texts)
             self._keep(key, frames)
         return frames
 
-    def of_effect(self, effect_key: str, events: Sequence[Event]) -> list[str]:
-        """Return the frames of events of an effect."""
+    def of_effect(
+        self, effect_key: str, first: int, events: Sequence[NewEvent | Event]
+    ) -> list[str]:
+        """Return the frames of events of an effect, the first of which has this number."""
         return [
-            encode_effect_event(effect_key, event.seq, event.at, event.kind, event.body)
-            for event in events
+            encode_effect_event(effect_key, seq, event.at, event.kind, event.body)
+            for seq, event in enumerate(events, first)
         ]
 
-    def _encode(self, cursor: Cursor, event: Event) -> str:
-        if event.kind == EventKind.COMPLETED and len(event.body) <= _SHORT:
-            data = _short_completed(cursor.agent_id, event.body, self._language)
-            return encode_completed_event(event.stream, event.seq, event.at, data)
-        if event.kind == EventKind.COMPLETED:
-            whole = completed_data(cursor.agent_id, event.data, self._language)
-            return encode(ExecutionCompleted(event.stream, event.seq, event.at, whole))
-        return encode_execution_event(event.stream, event.seq, event.at, event.kind, event.body)
+    def _encode(self, cursor: Cursor, first: int, events: Sequence[NewEvent | Event]) -> list[str]:
+        *most, last = events
+        if last.kind != EventKind.COMPLETED:
+            return encode_execution_events(cursor.stream, first, events)
+        seq = first + len(most)
+        texts = encode_execution_events(cursor.stream, first, most)
+        if len(last.body) <= _SHORT:
+            data = _short_completed(cursor.agent_id, last.body, self._language)
+            return [*texts, encode_completed_event(cursor.stream, seq, last.at, data)]
+        whole = completed_data(cursor.agent_id, json.loads(last.body), self._language)
+        return [*texts, encode(ExecutionCompleted(cursor.stream, seq, last.at, whole))]
 
     def _keep(self, key: tuple[str, int, int], frames: SharedTexts) -> None:
         self._frames[key] = frames

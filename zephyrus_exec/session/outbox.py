@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from ..engine.cursors import Cursor
 from ..errors import EffectNotFound, ExecutionNotFound, ExecutionReleased, ZephyrusError
 from ..interfaces.clock import Clock
+from ..interfaces.store import NewEvent
 from ..interfaces.transport import SharedTexts, Transport
 from ..model import Event
 from ..protocol.connection import Close
@@ -20,6 +21,10 @@ _BATCH: Final = 32 * 1024
 _MOST_ANSWERS: Final = 4096
 _MOST_CHARACTERS: Final = 4 << 20
 """How much may wait here at most, beside the one frame that was too much."""
+
+
+FramesOf: TypeAlias = Callable[[Cursor, int, Sequence[NewEvent | Event]], Sequence[str]]
+"""Makes the frames of events, the first of which has this number."""
 
 
 class Watch:
@@ -34,7 +39,7 @@ class Watch:
     def __init__(
         self,
         key: str,
-        frames_of: Callable[[Cursor, Sequence[Event]], Sequence[str]],
+        frames_of: FramesOf,
         wake: Callable[[Watch], None],
     ) -> None:
         self.key = key
@@ -212,6 +217,7 @@ class Outbox:
         cursor = watch.cursor
         greeting = [watch.greeting] if watch.greeting else []
         watch.greeting = ""
+        first = cursor.after + 1
         try:
             events = cursor.take_now(BLOCK)
             if events is None:
@@ -220,7 +226,7 @@ class Outbox:
             return greeting + self._gone(watch, error)
         if self._watches.get(watch.key) is not watch:
             return greeting  # it was let go of meanwhile
-        told = watch.frames_of(cursor, events)
+        told = watch.frames_of(cursor, first, events)
         if cursor.ended:
             self.drop(watch.key)
         elif not cursor.waits:

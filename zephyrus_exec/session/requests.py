@@ -10,6 +10,7 @@ from typing import TypeAlias
 from ..engine.cursors import Cursor
 from ..engine.engine import ExecutionEngine
 from ..errors import Draining, ExecutionNotFound, Overloaded
+from ..interfaces.store import NewEvent
 from ..model import Event, Execution
 from ..protocol.texts import TEXTS
 from ..protocol.v2.messages import (
@@ -253,8 +254,8 @@ class Requests:
         return Watch(key, self._frames.of_execution, self._outbox.turn)
 
     def _watch_of_effect(self, effect_key: str) -> Watch:
-        def frames_of(_: Cursor, events: Sequence[Event]) -> list[str]:
-            return self._frames.of_effect(effect_key, events)
+        def frames_of(_: Cursor, first: int, events: Sequence[NewEvent | Event]) -> list[str]:
+            return self._frames.of_effect(effect_key, first, events)
 
         return Watch(_key(None, effect_key), frames_of, self._outbox.turn)
 

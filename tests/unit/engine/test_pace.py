@@ -113,12 +113,20 @@ async def test_where_nobody_follows_nothing_is_kept() -> None:
 
 async def test_of_a_journal_that_is_in_memory_no_more_everything_is_told_at_once() -> None:
     journal = Journal()
+    journal.kept = None
+    for n in range(1, 4):
+        journal.grow()
+        assert await journal.heard() == n
+    assert not journal.pace._rests
+
+
+async def test_who_let_go_while_the_journal_rested_is_not_told() -> None:
+    journal = Journal()
     journal.grow()
     await journal.heard()
-    journal.kept = None
+    journal.grow()
+    journal.wakeups.disarm("x", journal.hear)
     await journal.rested()
-    assert await journal.heard() == 1
-    for _ in range(2):
-        journal.pace.grew("x")
-        assert await journal.heard() == 1
-    assert len(journal.heads) == 4
+    journal.grow()
+    await asyncio.sleep(0)
+    assert journal.heads == [1]

@@ -12,7 +12,7 @@ def new(count: int, *, size: int = 2, kind: str = "progress") -> list[NewEvent]:
 
 def seqs(recent: Recent, after: int, limit: int = 1000) -> list[int] | None:
     events = recent.after(after, limit)
-    return None if events is None else [event.seq for event in events]
+    return None if events is None else [event.seq for event in recent.whole(after, events)]
 
 
 def test_what_was_just_added_is_there_in_order() -> None:

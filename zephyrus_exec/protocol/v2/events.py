@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ...conversion import quote_id
+from ...interfaces.store import NewEvent
+from ...model import Event
 
 
-def encode_execution_event(execution_id: str, seq: int, at: float, kind: str, body: str) -> str:
-    """Return the frame of an event of an execution; see `ExecutionEvent`.
+def encode_execution_events(
+    execution_id: str, first: int, events: Sequence[NewEvent | Event]
+) -> list[str]:
+    """Return the frames of events of an execution; see `ExecutionEvent`.
 
     Args:
         execution_id: Which execution.
-        seq: Its number.
-        at: When it happened.
-        kind: Of the event.
-        body: Its data, a JSON object as text.
+        first: Number of the first of them.
+        events: They follow one another; their data is JSON text already.
     """
-    return (
-        f'{{"type":"execution_event","execution_id":{quote_id(execution_id)},"seq":{seq},'
-        f'"at":{at!r},"event":{quote_id(kind)},"data":{body}}}'
-    )
+    head = f'{{"type":"execution_event","execution_id":{quote_id(execution_id)},"seq":'
+    return [
+        f'{head}{seq},"at":{event.at!r},"event":{quote_id(event.kind)},"data":{event.body}}}'
+        for seq, event in enumerate(events, first)
+    ]
 
 
 def encode_completed_event(execution_id: str, seq: int, at: float, data: str) -> str:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from zephyrus_exec.interfaces.store import NewEvent
 from zephyrus_exec.protocol.v2.codec import encode
-from zephyrus_exec.protocol.v2.events import encode_effect_event, encode_execution_event
+from zephyrus_exec.protocol.v2.events import encode_effect_event, encode_execution_events
 from zephyrus_exec.protocol.v2.hello import is_hello
 from zephyrus_exec.protocol.v2.messages import EffectEvent, ExecutionEvent
 
 
 def test_the_frame_of_an_events_text_is_that_of_the_message() -> None:
-    written = encode_execution_event('x"ñ', 3, 1.5, "progress", '{"n":1}')
-    assert written == encode(ExecutionEvent('x"ñ', 3, 1.5, "progress", {"n": 1}))
+    events = [NewEvent(n / 2, "progress", f'{{"n":{n}}}') for n in range(3)]
+    assert encode_execution_events('x"ñ', 7, events) == [
+        encode(ExecutionEvent('x"ñ', 7 + n, n / 2, "progress", {"n": n})) for n in range(3)
+    ]
     written = encode_effect_event('x"ñ', 3, 1.5, "mined", '{"n":1}')
     assert written == encode(EffectEvent('x"ñ', 3, 1.5, "mined", {"n": 1}))
 
