@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from eth_account import Account
 from eth_keys.backends.coincurve import CoinCurveECCBackend
-from eth_keys.backends.native import NativeECCBackend
+from eth_keys.backends.native.main import NativeECCBackend
 from eth_keys.datatypes import Signature
 from eth_keys.main import KeyAPI
 from eth_utils.crypto import keccak
