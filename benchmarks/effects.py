@@ -1,27 +1,31 @@
-"""Transactions per second through the full path, against a plain web3.py loop.
+"""Effects per second through the full exactly-once path, against scripts that keep no record.
 
     python -m benchmarks.effects
 
-The loop is what is usually written: ask for the nonce, sign, send, wait for the receipt, next; it
-keeps no record. Both send to one anvil that mines every second, and take turns, so that a change of
-the machine's speed meets both. Quote the ratios, not the figures.
+So many calls of one account, all wanted at once: simulated, signed, journaled in SQLite, flushed,
+sent, watched until they are mined, and the executions ended. The scripts are those of
+`benchmarks.senders`. All of them send to one anvil that mines every second, and take turns. A round
+begins at another moment between two blocks than the one before, the same for all, since nobody is
+quicker than the next block.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import statistics
+import sys
 import tempfile
 import time
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, TypeAlias
 
-from attrs import frozen
-from eth_account import Account
-from eth_account.signers.local import LocalAccount
-from web3 import Web3
-
+from benchmarks.load import LOAD_CORE, pin
+from benchmarks.peers import SERVER_CORE
+from benchmarks.results import Chart, Figure, Result, command_line, conclude, median, ratio
+from benchmarks.senders import Place, Spent, Watch, pipelined, plain, send_and_wait
+from benchmarks.verdicts import Goal
 from tests.anvil import CHAIN_ID, KEYS, running_anvil
 from tests.counter import deploy_counter
 from zephyrus_exec import (
@@ -38,84 +42,122 @@ from zephyrus_exec import (
 )
 from zephyrus_exec.evm import EvmChain, KeySigner
 
+Send: TypeAlias = Callable[[Place, int], Awaitable[Spent]]
+
 BLOCK_TIME: Final = 1
+OURS: Final = "zephyrus_exec, sqlite"
+FEWER: Final = "zephyrus_exec, sqlite, 64 under way"
+WAITING: Final = "web3.py, send and wait"
+PIPELINED: Final = "web3.py, pipelined"
+PLAIN: Final = "JSON-RPC, pipelined"
+UNSIMULATED: Final = "JSON-RPC, pipelined, not simulated"
+
 _STEPS: Final[Json] = [{"function": "increment", "parameters": {"amount": 1}}]
+_DEFAULT_IN_FLIGHT: Final = 64
+_FIRST_LOOK: Final = 0.01
+"""Seconds between two looks for the block with which a round begins."""
+_NOTES: Final = (
+    "Everybody but the one that says so estimates the gas of each call, which is its simulation. "
+    "The library also makes the call itself and looks whether there is a contract. Send and wait "
+    "was measured with fewer calls: each takes a block.",
+    "64 under way is what the library does by default, for nodes that keep few transactions of one "
+    "account; 100 calls then need two blocks. The scripts have no such limit; in the first row the "
+    "library has none, either.",
+)
 
 
-@frozen
-class Place:
-    """What both send to."""
-
-    url: str
-    contract: Contract
+# --- this library --------------------------------------------------------------------------------
 
 
-def naive(place: Place, seconds: float) -> float:
-    """Send one after the other with web3.py; return how many per second."""
-    w3 = Web3(Web3.HTTPProvider(place.url))
-    account: LocalAccount = Account.from_key(KEYS[1])
-    counter = w3.eth.contract(
-        address=Web3.to_checksum_address(place.contract.address), abi=place.contract.abi
-    )
-    began, sent = time.monotonic(), 0
-    while time.monotonic() - began < seconds:
-        transaction = counter.functions.increment(1).build_transaction(
-            {
-                "from": account.address,
-                "nonce": w3.eth.get_transaction_count(account.address),
-                "chainId": CHAIN_ID,
-            }
-        )
-        signed = account.sign_transaction(cast(Any, transaction))
-        hash_ = w3.eth.send_raw_transaction(signed.raw_transaction)
-        receipt = w3.eth.wait_for_transaction_receipt(hash_, poll_latency=0.1)
-        assert receipt["status"] == 1
-        sent += 1
-    return sent / (time.monotonic() - began)
+async def full(place: Place, number: int, *, under_way: int | None = None) -> Spent:
+    """Send through an engine on a SQLite file.
+
+    Args:
+        place: What to send to.
+        number: How many executions with one call each, all submitted at once.
+        under_way: Most transactions under way; null: all.
+    """
+    chain = EvmChain(CHAIN_ID, [place.url])
+    with tempfile.TemporaryDirectory() as folder:
+        store = await SqliteStore.open(Path(folder, "journal.db"))
+        engine = _engine(place.contract, chain, store, number, under_way or number)
+        async with engine:
+            await chain.head()
+            watch = Watch()
+            await asyncio.gather(*(_one(engine) for _ in range(number)))
+            spent = watch.read()
+        await store.aclose()
+    await chain.aclose()
+    return spent
 
 
-async def full(place: Place, seconds: float, *, at_once: int) -> float:
-    """Send through an engine on a SQLite file, so many executions at once; return the rate."""
+def _engine(
+    contract: Contract, chain: EvmChain, store: SqliteStore, number: int, under_way: int
+) -> ExecutionEngine:
     agent = Agent(
         "counting",
         contract_id="counter",
         planner=Component("steps", {"steps": _STEPS}),
         functions=(AgentFunction("increment", type=FunctionType.WRITE),),
         signer="first",
-        max_concurrent=at_once,
+        max_concurrent=number,
+    )
+    repository = MemoryRepository([agent], [contract])
+    return ExecutionEngine(
+        agents=repository,
+        contracts=repository,
+        store=store,
+        planners={"steps": StepsPlanner()},
+        chains={CHAIN_ID: chain},
+        signers={"first": KeySigner.from_key(KEYS[0])},
+        max_in_flight=under_way,
     )
 
-    repository = MemoryRepository([agent], [place.contract])
+
+async def _one(engine: ExecutionEngine) -> None:
+    last = await engine.result(await engine.submit("counting"))
+    assert last["outcome"] == "succeeded", last
+
+
+# --- all of them ---------------------------------------------------------------------------------
+
+SENDERS: Final[dict[str, Send]] = {
+    OURS: full,
+    FEWER: partial(full, under_way=_DEFAULT_IN_FLIGHT),
+    PIPELINED: pipelined,
+    PLAIN: plain,
+    UNSIMULATED: partial(plain, simulated=False),
+    WAITING: send_and_wait,
+}
+
+
+def measure(*, rounds: int, calls: int, waiting: int) -> dict[str, list[tuple[float, float]]]:
+    """Return calls per second and CPU milliseconds per call of each, round by round."""
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in SENDERS}
+    pin(SERVER_CORE)  # the node's, which inherits it
+    with running_anvil("--block-time", str(BLOCK_TIME)) as anvil:
+        pin(LOAD_CORE)
+        place = Place(anvil.url, asyncio.run(_deployed(anvil.url)))
+        for send in SENDERS.values():
+            asyncio.run(_begin(place, send, 1, 0.0))
+        for number in range(rounds):
+            for name, send in SENDERS.items():
+                wanted = waiting if name == WAITING else calls
+                spent = asyncio.run(_begin(place, send, wanted, number / rounds * BLOCK_TIME))
+                found[name].append((wanted / spent.seconds, spent.cpu / wanted * 1000))
+    return found
+
+
+async def _begin(place: Place, send: Send, number: int, after: float) -> Spent:
+    """Send, beginning so many seconds after a block."""
     chain = EvmChain(CHAIN_ID, [place.url])
-    with tempfile.TemporaryDirectory() as folder:
-        store = await SqliteStore.open(Path(folder, "journal.db"))
-        engine = ExecutionEngine(
-            agents=repository,
-            contracts=repository,
-            store=store,
-            planners={"steps": StepsPlanner()},
-            chains={CHAIN_ID: chain},
-            signers={"first": KeySigner.from_key(KEYS[0])},
-        )
-        async with engine:
-            rate = await _drive(engine, agent.id, at_once, seconds)
-        await store.aclose()
+    head = await chain.head()
+    while (await chain.head()).number == head.number:
+        await asyncio.sleep(_FIRST_LOOK)
+    began = time.monotonic()
     await chain.aclose()
-    return rate
-
-
-async def _drive(engine: ExecutionEngine, agent_id: str, at_once: int, seconds: float) -> float:
-    began, done = time.monotonic(), 0
-
-    async def send() -> None:
-        nonlocal done
-        while time.monotonic() - began < seconds:
-            last = await engine.result(await engine.submit(agent_id))
-            assert last["outcome"] == "succeeded", last
-            done += 1
-
-    await asyncio.gather(*(send() for _ in range(at_once)))
-    return done / (time.monotonic() - began)
+    await asyncio.sleep(max(0.0, began + after - time.monotonic()))
+    return await send(place, number)
 
 
 async def _deployed(url: str) -> Contract:
@@ -126,38 +168,47 @@ async def _deployed(url: str) -> Contract:
         await chain.aclose()
 
 
-def measure(*, rounds: int, seconds: float, at_once: tuple[int, ...]) -> dict[str, list[float]]:
-    """Return each way's rates, round by round."""
-    found: dict[str, list[float]] = {}
-    with running_anvil("--block-time", str(BLOCK_TIME)) as anvil:
-        place = Place(anvil.url, asyncio.run(_deployed(anvil.url)))
-        for _ in range(rounds):
-            found.setdefault("web3.py loop", []).append(naive(place, seconds))
-            for number in at_once:
-                rate = asyncio.run(full(place, seconds, at_once=number))
-                found.setdefault(f"zephyrus_exec, {number} at once", []).append(rate)
-    return found
-
-
-def print_results(found: dict[str, list[float]]) -> None:
-    """Print a row for each way: median over the rounds, and the ratio to the first."""
-    base = statistics.median(next(iter(found.values())))
-    print(f"{'':<28}{'transactions/s':>15}{'ratio':>8}")
-    for name, rates in found.items():
-        rate = statistics.median(rates)
-        print(f"{name:<28}{rate:>15.2f}{rate / base:>8.2f}")
-
-
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.effects")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=15.0, help="of each way in each round")
-    parser.add_argument("--at-once", type=int, nargs="+", default=[1, 16, 64])
-    options = parser.parse_args()
-    print_results(
-        measure(rounds=options.rounds, seconds=options.seconds, at_once=tuple(options.at_once))
+def result_of(found: dict[str, list[tuple[float, float]]], calls: int) -> Result:
+    """Return the figures, and how ours compare."""
+    case = f"{calls} calls at once"
+    rates = {name: [rate for rate, _ in each] for name, each in found.items()}
+    figures: list[Figure] = []
+    for name, each in found.items():
+        figures.append(median(case, name, "calls", rates[name], "1/s"))
+        figures.append(median(case, name, "CPU per call", [cpu for _, cpu in each], "ms"))
+        figures.append(ratio(case, name, "to send and wait", rates[name], rates[WAITING]))
+        figures.append(ratio(case, name, "to web3.py pipelined", rates[name], rates[PIPELINED]))
+    bounds = ((WAITING, 5.0), (PIPELINED, 0.8), (PLAIN, 0.8))
+    goals = tuple(
+        Goal(
+            f"{OURS} to {other}",
+            ratio(case, OURS, "", rates[OURS], rates[other]).value,
+            at_least=least,
+        )
+        for other, least in bounds
     )
+    charts = (Chart("Calls of one account, blocks of 1 s", "calls"),)
+    return Result(
+        "effects", "Effects per second", tuple(figures), goals, charts, (*_NOTES, _signing())
+    )
+
+
+def _signing() -> str:
+    """Return with what everybody signed."""
+    how = "coincurve (the extra `fast`)" if find_spec("coincurve") else "pure Python"
+    return f"Everybody signed with {how}."
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and print."""
+    parser = command_line("effects", rounds=5)
+    parser.add_argument("--calls", type=int, default=100, help="at once [100]")
+    parser.add_argument("--waiting", type=int, default=5, help="calls of send and wait [5]")
+    options = parser.parse_args(arguments)
+    if options.quick:
+        options.rounds, options.calls, options.waiting = 1, 3, 1
+    found = measure(rounds=options.rounds, calls=options.calls, waiting=options.waiting)
+    sys.exit(conclude(result_of(found, options.calls), options))
 
 
 if __name__ == "__main__":

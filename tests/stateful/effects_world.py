@@ -8,8 +8,9 @@ from itertools import count, pairwise
 
 from attrs import define, field
 
-from zephyrus_exec.engine.effects import Effects, Intent
+from zephyrus_exec.engine.effects import Effects
 from zephyrus_exec.engine.fees import FeePolicy
+from zephyrus_exec.engine.intents import Intent
 from zephyrus_exec.engine.journal import Journal
 from zephyrus_exec.engine.lanes import Lanes
 from zephyrus_exec.engine.listing import read_all, scan_all
@@ -208,7 +209,13 @@ class EffectsWorld:
         return Journal(process.store, self.clock, execution, lambda _: None, seq=seq)
 
     def perform(
-        self, process: Process, key: str, journal: Journal, *, said: str | None = None
+        self,
+        process: Process,
+        key: str,
+        journal: Journal,
+        *,
+        said: str | None = None,
+        min_block: int | None = None,
     ) -> asyncio.Task[Effect]:
         """Perform the effect of this key in a task."""
         call = self.chain.encode(CONTRACT, COUNT, {"key": said or key})
@@ -221,7 +228,7 @@ class EffectsWorld:
             gas_limit=None,
             max_priority_fee_gwei=None,
             confirmations=2,
-            min_block=None,
+            min_block=min_block,
         )
         task = asyncio.ensure_future(
             process.effects.perform(

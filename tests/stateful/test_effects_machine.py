@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from zephyrus_exec.engine.fees import FeePolicy
 from zephyrus_exec.engine.lanes import Lanes
 from zephyrus_exec.engine.records import Lane
-from zephyrus_exec.errors import ChainUnavailable, OperationRefused, StoreError
+from zephyrus_exec.errors import ChainUnavailable, OperationRefused, StoreError, TransactionRejected
 from zephyrus_exec.model import OPERATOR
 from zephyrus_exec.testing.chain import GWEI
 from zephyrus_exec.testing.clock import settle
@@ -27,6 +27,7 @@ T = TypeVar("T")
 which = st.integers(0, 10)
 _MOST_EFFECTS = 8
 _MOST_PROCESSES = 3
+_MEANWHILE = ("drained", "withdrawn", "not signed", "another process signs")
 _ANSWERING = [fault for fault in Fault if fault.name not in ("HELD", "HELD_LOST", "KILLED")]
 
 
@@ -81,6 +82,34 @@ class EffectsMachine(RuleBasedStateMachine):
     def submit(self, number: int) -> None:
         self.run(self.world.submit(self.process(number)))
 
+    @precondition(lambda self: len(self.world.submitted) < _MOST_EFFECTS)
+    @rule(number=which, more=st.integers(1, 3), meanwhile=st.sampled_from(["", *_MEANWHILE]))
+    def submit_together(self, number: int, more: int, meanwhile: str) -> None:
+        """A group of one process; perhaps something happens while the first of it is signed."""
+        process = self.process(number)
+
+        async def submit() -> None:
+            if meanwhile:
+                self.world.while_signing(lambda: self.happen(meanwhile, process))
+            for _ in range(1 + more):
+                await self.world.submit(process)
+
+        self.run(submit())
+
+    async def happen(self, what: str, process: Process) -> None:
+        world, processes = self.world, self.world.processes
+        if what == "drained":
+            await self._operate(
+                lambda lanes, lane: lanes.drain(lane.key, principal=OPERATOR, reason="test")
+            )
+        elif what == "withdrawn":
+            process.performing[world.submitted[-1]].cancel()
+        elif what == "not signed":
+            raise TransactionRejected("not this one", reason="policy")
+        elif processes and len(world.submitted) < 2 * _MOST_EFFECTS:
+            await world.submit(processes[-1])
+            await settle(20)
+
     @precondition(lambda self: len(self.world.processes) < _MOST_PROCESSES)
     @rule()
     def another_process(self) -> None:
@@ -116,15 +145,15 @@ class EffectsMachine(RuleBasedStateMachine):
     # --- what operators do
 
     def operate(self, act: Callable[[Lanes, Lane], Coroutine[Any, Any, object]]) -> None:
-        async def try_it() -> None:
-            lane = await self.world.lane()
-            if lane is not None:
-                try:
-                    await act(self.world.lanes(self.world.processes[0]), lane)
-                except (OperationRefused, StoreError, ChainUnavailable):
-                    return
+        self.run(self._operate(act))
 
-        self.run(try_it())
+    async def _operate(self, act: Callable[[Lanes, Lane], Coroutine[Any, Any, object]]) -> None:
+        lane = await self.world.lane()
+        if lane is not None and self.world.processes:
+            try:
+                await act(self.world.lanes(self.world.processes[0]), lane)
+            except (OperationRefused, StoreError, ChainUnavailable):
+                return
 
     @rule(back=st.integers(1, 3))
     def operator_cancels(self, back: int) -> None:

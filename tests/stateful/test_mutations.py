@@ -20,7 +20,14 @@ from zephyrus_exec.testing.faulty_store import FaultyStore
 
 from .effects_world import EffectsWorld, told
 
-CONDITIONS = ("effect new", "slot new", "lane version", "lane open", "stream append")
+CONDITIONS = (
+    "effect new",
+    "slot new",
+    "slot before",
+    "lane version",
+    "lane open",
+    "stream append",
+)
 
 
 class Forgetful(FaultyStore):
@@ -41,6 +48,7 @@ class Forgetful(FaultyStore):
         """Commit, the condition made to hold."""
         if any(isinstance(write, Put) and write.kind == SLOT for write in writes):
             writes = [await self._without(write) for write in writes]
+            expect = () if self.condition == "slot before" else expect
         return await super().commit(writes, expect=expect, durable=durable)
 
     async def _without(self, write: Write) -> Write:
@@ -97,6 +105,25 @@ async def slot_new(world: EffectsWorld) -> None:
     assert len(world.chain.broadcasts) == 1
 
 
+async def slot_before(world: EffectsWorld) -> None:
+    """A lane that is drained while a group is being signed is no lane with the first of them."""
+    process = await world.start()
+    await world.submit(process)
+    await settle()
+    key = lane_key(1337, world.signer.address)
+
+    async def drain() -> None:
+        await world.lanes(process).drain(key, principal=OPERATOR, reason="test")
+
+    world.while_signing(drain)
+    keys = [await world.submit(process) for _ in range(3)]
+    outcomes = [await told(process.performing[one]) for one in keys]
+    lane, _ = await stored_lane(world)
+    assert {type(outcome) for outcome in outcomes} == {LaneHalted}
+    assert (lane.status, lane.next_nonce) == (LaneStatus.DRAINING, 1)
+    assert len(world.chain.broadcasts) == 1
+
+
 async def lane_version(world: EffectsWorld) -> None:
     """A lane that is drained while a transaction is being signed stays drained."""
     process = await world.start()
@@ -148,6 +175,7 @@ async def stream_append(world: EffectsWorld) -> None:
 SCENARIOS: dict[str, Callable[[EffectsWorld], Awaitable[None]]] = {
     "effect new": effect_new,
     "slot new": slot_new,
+    "slot before": slot_before,
     "lane version": lane_version,
     "lane open": lane_open,
     "stream append": stream_append,

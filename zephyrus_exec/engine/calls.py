@@ -18,7 +18,8 @@ from ..interfaces.signer import Signer
 from ..model import Action, ActionResult
 from .clock import wait_until
 from .effect_results import failed, result_of
-from .effects import Effects, Intent
+from .effects import Effects
+from .intents import Intent
 from .invoker import Invocation, Invoker
 from .records import Effect
 from .replay import Place

@@ -6,122 +6,26 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from decimal import Decimal
 from functools import partial
 
-from attrs import define, evolve, field, frozen
+from attrs import evolve
 
-from ..errors import (
-    CommitUnknown,
-    EffectConflict,
-    ExecutionCancelled,
-    LaneHalted,
-    StoreConflict,
-    TransactionRejected,
-)
-from ..interfaces.chain import Account, Call, Chain, Simulation
+from ..errors import EffectConflict, StoreConflict, TransactionRejected
+from ..interfaces.chain import Chain, Simulation
 from ..interfaces.clock import Clock
 from ..interfaces.signer import Signer
 from ..interfaces.store import ExecutionStore, Put
 from ..model import EventKind, JsonObject
-from .includable import Offer, check_fees, check_funds, check_gas, check_sender
+from .intents import Errand, Intent
 from .journal import Journal, patiently
+from .lane_queue import LaneQueue, Member, Place, Ways, stored_lane
 from .offers import Offers, offer_again
 from .reconciler import Reconciler
-from .records import (
-    EFFECT,
-    LANE,
-    SLOT,
-    Attempt,
-    Effect,
-    EffectState,
-    Lane,
-    LaneStatus,
-    intent_hash,
-    lane_key,
-    open_in,
-    slot_key,
-)
-from .signing import sign
+from .records import EFFECT, SLOT, Effect, EffectState, intent_hash, slot_key
 
 _log = logging.getLogger(__name__)
 
-_WAIT_FOR_PLACE = 0.25
-"""Seconds between looks at a lane that takes nothing at the moment."""
-
 _WEI_PER_GWEI = 10**9
-
-
-@frozen
-class Intent:
-    """An effect before it has a slot."""
-
-    key: str
-    execution_id: str
-    cycle: int
-    step: int
-    call: Call
-    gas_limit: int | None
-    """The agent's; null: the block's."""
-    max_priority_fee_gwei: Decimal | None
-    confirmations: int
-    min_block: int | None
-    """Block of the execution's last own receipt."""
-
-
-@frozen
-class _Place:
-    """A lane that takes the next transaction, and the account as it was seen just before."""
-
-    lane: Lane
-    version: int
-    account: Account
-    offer: Offer
-
-
-@define(eq=False)
-class _LaneLocks:
-    """A lock per lane in use, so that this process does not compete with itself."""
-
-    _locks: dict[str, tuple[asyncio.Lock, int]] = field(factory=dict)
-
-    @asynccontextmanager
-    async def hold(self, key: str) -> AsyncIterator[None]:
-        lock, users = self._locks.get(key, (None, 0))
-        lock = lock or asyncio.Lock()
-        self._locks[key] = (lock, users + 1)
-        try:
-            async with lock:
-                yield
-        finally:
-            lock, users = self._locks[key]
-            if users == 1:
-                del self._locks[key]
-            else:
-                self._locks[key] = (lock, users - 1)
-
-
-@frozen
-class _Teller:
-    """What one call of `perform` works with."""
-
-    intent: Intent
-    journal: Journal
-    chain: Chain
-    signer: Signer
-    cancelled: Callable[[], bool]
-    told: Callable[[Effect], None]
-
-    @property
-    def sender(self) -> str:
-        return self.signer.address
-
-    def check_wanted(self) -> None:
-        """Raise where its execution was asked to end."""
-        if self.cancelled():
-            raise ExecutionCancelled(
-                "cancelled before anything was sent", execution_id=self.intent.execution_id
-            )
 
 
 class Effects:
@@ -153,10 +57,14 @@ class Effects:
         self._store = store
         self._clock = clock
         self._reconciler = reconciler
-        self._offers = offers or Offers(store, clock)
-        self._gas_margin = gas_margin
-        self._max_in_flight = max_in_flight
-        self._locks = _LaneLocks()
+        self._ways = Ways(
+            store,
+            clock,
+            offers or Offers(store, clock),
+            gas_margin=gas_margin,
+            max_in_flight=max_in_flight,
+        )
+        self._queues: dict[str, LaneQueue] = {}
 
     async def perform(
         self,
@@ -189,10 +97,10 @@ class Effects:
             InvocationError: Nothing was sent.
             ExecutionCancelled: `cancelled` said so; nothing was sent.
         """
-        teller = _Teller(intent, journal, chain, signer, cancelled, signed)
-        told = await self._existing(teller)
+        errand = Errand(intent, journal, chain, signer, cancelled, signed)
+        told = await self._existing(errand)
         if told is None:
-            told = await self._begin(teller)
+            told = await self._begin(errand)
         return await asyncio.shield(told)
 
     async def refresh(self, effects: dict[str, Effect]) -> None:
@@ -209,31 +117,30 @@ class Effects:
             if record is not None:
                 effects[key] = Effect.of(record)
 
-    async def _existing(self, teller: _Teller) -> asyncio.Future[Effect] | None:
+    async def _existing(self, errand: Errand) -> asyncio.Future[Effect] | None:
         """Watch the effect if it has its slot; null: it has none."""
-        intent = teller.intent
+        intent = errand.intent
         get = partial(self._store.get, EFFECT, intent.key)
         record = await patiently(self._clock, get)
         if record is None:
             return None
         effect = Effect.of(record)
-        if effect.intent_hash != intent_hash(intent.call, teller.sender):
+        if effect.intent_hash != intent_hash(intent.call, errand.sender):
             raise EffectConflict(
                 f"effect {effect.key} is journaled as another call ({effect.function}); nothing "
                 "was sent; look at what the agent's code decides anew",
                 effect_key=effect.key,
             )
-        teller.told(effect)
+        errand.told(effect)
         return self._reconciler.track(effect, record.version, sent_at=0.0, flushed=False)
 
-    async def _begin(self, teller: _Teller) -> asyncio.Future[Effect]:
+    async def _begin(self, errand: Errand) -> asyncio.Future[Effect]:
         """Win a slot and send; or find that somebody else did, for the same effect."""
-        intent, chain = teller.intent, teller.chain
+        intent, chain = errand.intent, errand.chain
         simulation = await chain.simulate(
-            intent.call, sender=teller.sender, min_block=intent.min_block
+            intent.call, sender=errand.sender, min_block=intent.min_block
         )
-        async with self._locks.hold(lane_key(chain.chain_id, teller.sender)):
-            effect = await self._win_slot(teller, simulation)
+        effect = await self._win_slot(errand, simulation)
         if isinstance(effect, asyncio.Future):
             return effect
         told = self._reconciler.track(effect, 1, sent_at=self._clock.now(), flushed=True)
@@ -241,29 +148,57 @@ class Effects:
         return told
 
     async def _win_slot(
-        self, teller: _Teller, simulation: Simulation
+        self, errand: Errand, simulation: Simulation
     ) -> Effect | asyncio.Future[Effect]:
         while True:
-            place = await self._place(teller, simulation)
-            attempt = await self._attempt(teller, place)
-            effect = _effect(teller.intent, place, attempt, simulation)
-            effect, writes = effect.change(0, attempt.signed_at, _signed_fact(effect))
-            teller.check_wanted()
-            lane = evolve(place.lane.opened(), next_nonce=place.lane.next_nonce + 1)
-            slot = Put(SLOT, slot_key(lane.key, effect.nonce), 0, _slot_body(effect))
-            try:
-                await teller.journal.commit(
-                    (lane.put(place.version), slot, *writes),
-                    event=_signed_event(effect),
-                    durable=True,
-                    then=partial(self._won, effect, teller.told),
-                )
-            except StoreConflict as conflict:
-                existing = await self._look_again(teller, place, conflict)
-                if existing is not None:
-                    return existing
-                continue
-            return effect
+            async with self._place(errand, simulation) as place:
+                try:
+                    return await self._take(errand, simulation, place)
+                except StoreConflict as conflict:
+                    existing = await self._look_again(errand, place, conflict)
+            if existing is not None:
+                return existing
+
+    @asynccontextmanager
+    async def _place(self, errand: Errand, simulation: Simulation) -> AsyncIterator[Place]:
+        """Yield a place in the lane; those who wait for theirs go on once it was left."""
+        member = Member(errand, simulation)
+        queue = self._queue(errand)
+        queue.join(member)
+        try:
+            yield await member.place
+        finally:
+            queue.leave(member)
+            if not queue.members:
+                queue.close()
+                del self._queues[queue.key]
+
+    def _queue(self, errand: Errand) -> LaneQueue:
+        queue = self._queues.get(errand.lane)
+        if queue is None:
+            queue = LaneQueue(errand.chain, errand.sender, self._ways)
+            self._queues[queue.key] = queue
+        return queue
+
+    async def _take(self, errand: Errand, simulation: Simulation, place: Place) -> Effect:
+        """Commit the slot and its attempt, if nobody came before.
+
+        Raises:
+            StoreConflict: Somebody did.
+        """
+        effect = _effect(errand.intent, place, simulation)
+        effect, writes = effect.change(0, place.attempt.signed_at, _signed_fact(effect))
+        errand.check_wanted()
+        lane = evolve(place.lane.opened(), next_nonce=place.lane.next_nonce + 1)
+        slot = Put(SLOT, slot_key(lane.key, effect.nonce), 0, _slot_body(effect))
+        await errand.journal.commit(
+            (lane.put(place.version), slot, *writes),
+            event=_signed_event(effect),
+            expect=place.before,
+            durable=True,
+            then=partial(self._won, effect, errand.told),
+        )
+        return effect
 
     def _won(self, effect: Effect, told: Callable[[Effect], None]) -> None:
         _log.info(
@@ -273,120 +208,29 @@ class Effects:
         self._reconciler.track(effect, 1, sent_at=self._clock.now(), flushed=True)
 
     async def _look_again(
-        self, teller: _Teller, place: _Place, conflict: StoreConflict
+        self, errand: Errand, place: Place, conflict: StoreConflict
     ) -> asyncio.Future[Effect] | None:
         """Return what to wait for if the effect has its slot; null: if it was the lane that moved.
 
         Raises:
             TransactionRejected: Neither: the slot itself is taken, so the lane's counter is wrong.
         """
-        existing = await self._existing(teller)
+        existing = await self._existing(errand)
         if existing is not None:
             return existing
-        _, now = await self._stored_lane(place.lane.chain_id, place.lane.sender)
-        if now == place.version:
+        key, nonce = place.lane.key, place.lane.next_nonce
+        slot = await patiently(self._clock, partial(self._store.get, SLOT, slot_key(key, nonce)))
+        lane, _ = await stored_lane(self._store, self._clock, key)
+        if slot is not None and (lane is None or lane.next_nonce <= nonce):
             raise TransactionRejected(
-                f"slot {place.lane.next_nonce} of lane {place.lane.key} is taken already; "
-                "nothing was sent",
+                f"slot {nonce} of lane {key} is taken already; nothing was sent",
                 reason="slot_taken",
             ) from conflict
-        _log.info("lane %s moved on; these bytes are thrown away unsent", place.lane.key)
+        _log.info("lane %s moved on; these bytes are thrown away unsent", key)
         return None
 
-    # --- the lane
 
-    async def _place(self, teller: _Teller, simulation: Simulation) -> _Place:
-        """Return the lane once it may take this transaction, and what that may cost."""
-        intent, chain, sender = teller.intent, teller.chain, teller.sender
-        while True:
-            under_way = await self._wait_for_place(teller)
-            account = await chain.account(sender, min_block=intent.min_block)
-            offer = await self._offer(teller, simulation, account)
-            check_sender(intent.call, chain, account, sender)
-            check_funds(intent.call, offer, account, sender, under_way)
-            lane, version = await self._stored_lane(chain.chain_id, sender)
-            if lane is None:
-                return _Place(Lane(chain.chain_id, sender, account.nonce), 0, account, offer)
-            if account.nonce > lane.next_nonce and not lane.refuses:
-                await self._halt(lane, version)
-            elif not lane.refuses and not _is_blocked(lane, under_way):
-                return _Place(lane, version, account, offer)
-
-    async def _wait_for_place(self, teller: _Teller) -> list[Effect]:
-        """Return what is under way in the lane, once it is open and has a place.
-
-        Raises:
-            LaneHalted: It refuses new transactions.
-        """
-        key = lane_key(teller.chain.chain_id, teller.sender)
-        while True:
-            under_way = await self._under_way(key)
-            lane, _ = await self._stored_lane(teller.chain.chain_id, teller.sender)
-            if lane is not None and lane.refuses:
-                raise _halted(lane)
-            if len(under_way) < self._max_in_flight and not _is_blocked(lane, under_way):
-                return under_way
-            teller.check_wanted()
-            await self._clock.sleep_until(self._clock.now() + _WAIT_FOR_PLACE)
-
-    async def _under_way(self, lane: str) -> list[Effect]:
-        """Return the lane's effects that are not mined yet, whoever sent them."""
-        scan = partial(self._store.scan, EFFECT, group=open_in(lane), limit=self._max_in_flight)
-        return [Effect.of(record) for record in await patiently(self._clock, scan)]
-
-    async def _stored_lane(self, chain_id: int, sender: str) -> tuple[Lane | None, int]:
-        get = partial(self._store.get, LANE, lane_key(chain_id, sender))
-        record = await patiently(self._clock, get)
-        return (None, 0) if record is None else (Lane.of(record), record.version)
-
-    async def _halt(self, lane: Lane, version: int) -> None:
-        """Record that the account was used by somebody else, unless the lane moved meanwhile."""
-        halted = evolve(lane, status=LaneStatus.HALTED, reason="foreign_use", blocked_nonce=None)
-        writes = halted.change(version, self._clock.now(), ("halted", {"reason": halted.reason}))
-        try:
-            await patiently(self._clock, lambda: self._store.commit(writes))
-        except (StoreConflict, CommitUnknown) as error:
-            _log.info("lane %s is looked at again: %s", lane.key, error)
-        else:
-            _log.error("the account of lane %s was used by somebody else; it is halted", lane.key)
-
-    # --- the transaction
-
-    async def _offer(self, teller: _Teller, simulation: Simulation, account: Account) -> Offer:
-        intent, chain = teller.intent, teller.chain
-        ceiling = check_gas(
-            intent.call,
-            chain,
-            estimate=simulation.gas,
-            gas_limit=intent.gas_limit,
-            block=account.block,
-        )
-        quoted = await chain.quote(max_priority_fee_gwei=intent.max_priority_fee_gwei)
-        fees = self._offers.policy(chain.chain_id).capped(quoted)
-        check_fees(fees, account.block, teller.sender)
-        wanted = max(int(simulation.gas * self._gas_margin), chain.intrinsic_gas(intent.call))
-        return Offer(min(wanted, ceiling), fees)
-
-    async def _attempt(self, teller: _Teller, place: _Place) -> Attempt:
-        return await sign(
-            teller.chain,
-            teller.signer,
-            teller.intent.call,
-            nonce=place.lane.next_nonce,
-            gas=place.offer.gas,
-            fees=place.offer.fees,
-            at=self._clock.now(),
-        )
-
-
-def _is_blocked(lane: Lane | None, under_way: list[Effect]) -> bool:
-    """Whether the slot that blocks the lane is still under way."""
-    if lane is None or lane.status is not LaneStatus.BLOCKED:
-        return False
-    return any(effect.nonce == lane.blocked_nonce for effect in under_way)
-
-
-def _effect(intent: Intent, place: _Place, attempt: Attempt, simulation: Simulation) -> Effect:
+def _effect(intent: Intent, place: Place, simulation: Simulation) -> Effect:
     priority = intent.max_priority_fee_gwei
     return Effect(
         key=intent.key,
@@ -403,7 +247,7 @@ def _effect(intent: Intent, place: _Place, attempt: Attempt, simulation: Simulat
         intent_hash=intent_hash(intent.call, place.lane.sender),
         confirmations=intent.confirmations,
         state=EffectState.SIGNED,
-        attempts=(attempt,),
+        attempts=(place.attempt,),
         signed_at_block=place.account.block.number,
         max_priority_fee_wei=None if priority is None else int(priority * _WEI_PER_GWEI),
         simulation={"value": simulation.value, "gas": simulation.gas},
@@ -432,13 +276,3 @@ def _signed_event(effect: Effect) -> tuple[str, JsonObject]:
         "nonce": effect.nonce,
         "transaction_hash": effect.transaction_hash,
     }
-
-
-def _halted(lane: Lane) -> LaneHalted:
-    return LaneHalted(
-        f"lane {lane.key} is {lane.status} ({lane.reason}) and takes no new transactions; "
-        "nothing was sent; an operator has to look at it",
-        lane=lane.key,
-        status=lane.status.value,
-        reason=lane.reason,
-    )

@@ -96,6 +96,8 @@ class ExecutionEngine:
             says so; it goes on by itself once the store can.
         low_balance_factor: A signer that has less than so many times what its last transaction
             could cost is told to be low; 0: never.
+        max_in_flight: Most transactions of one account under way at once; further effects wait.
+            More than nodes keep for one sender is of no use.
         keep_ended: How many ended executions stay in the store, at least 1; older ones are
             forgotten, whoever executed them, unless a transaction of theirs is not final, or they
             are in doubt. Null: all where the store is durable, otherwise 1,000.
@@ -128,6 +130,7 @@ class ExecutionEngine:
         planner_timeout: float = 60.0,
         store_grace: float = 30.0,
         low_balance_factor: float = 10.0,
+        max_in_flight: int = 64,
         keep_ended: int | None = None,
         keep_ended_for: float | None = None,
         key_retention: float | None = None,
@@ -178,7 +181,9 @@ class ExecutionEngine:
         """What operators may do."""
         self._tools = Tools(
             Invoker(self.chains, self.signers),
-            Effects(store, self.clock, self._reconciler, offers=offers),
+            Effects(
+                store, self.clock, self._reconciler, offers=offers, max_in_flight=max_in_flight
+            ),
             self.clock,
             settle_timeout,
         )

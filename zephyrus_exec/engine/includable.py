@@ -18,6 +18,11 @@ class Offer:
     gas: int
     fees: Fees
 
+    @property
+    def worst_cost_wei(self) -> int:
+        """Most that it can take from its sender, without what it sends along."""
+        return self.gas * self.fees.max_fee_wei
+
 
 def check_gas(
     call: Call, chain: Chain, *, estimate: int, gas_limit: int | None, block: Block
@@ -84,14 +89,28 @@ def check_fees(fees: Fees, block: Block, sender: str) -> None:
 
 
 def check_funds(
-    call: Call, offer: Offer, account: Account, sender: str, under_way: Iterable[Effect]
+    call: Call,
+    offer: Offer,
+    account: Account,
+    sender: str,
+    under_way: Iterable[Effect],
+    *,
+    promised_wei: int = 0,
 ) -> None:
     """Return if the account can pay the worst case of this and of everything under way.
+
+    Args:
+        call: To be sent.
+        offer: What it may cost.
+        account: As it was seen.
+        sender: Its address.
+        under_way: What was signed before.
+        promised_wei: Worst case of what is about to be signed before it.
 
     Raises:
         InsufficientFunds: It cannot.
     """
-    needed = offer.gas * offer.fees.max_fee_wei + call.value_wei
+    needed = promised_wei + offer.worst_cost_wei + call.value_wei
     needed += sum(effect.worst_cost_wei for effect in under_way if effect.nonce >= account.nonce)
     if account.balance_wei < needed:
         raise InsufficientFunds(

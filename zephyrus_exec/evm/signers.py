@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 from typing import Final, NoReturn
 
 from eth_keyfile.keyfile import decode_keyfile_json
@@ -23,6 +24,9 @@ _NO_KEYSTORE: Final = "is no keystore of version 3; export it again from the wal
 _KEY_BYTES: Final = 32
 _ORDER: Final = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 """Order of secp256k1."""
+_TURN: Final = Lock()
+"""Held while a signature is computed: where Python does that, it does one at a time anyway, and
+several threads at it would only leave less to the loop."""
 
 
 class _LocalSigner(Signer):
@@ -83,7 +87,8 @@ class KeystoreSigner(_LocalSigner):
 
 def _signing(private_key: PrivateKey) -> Callable[[bytes], bytes]:
     def sign(payload: bytes) -> bytes:
-        signature: bytes = private_key.sign_msg(payload).to_bytes()  # r, s (low), parity
+        with _TURN:
+            signature: bytes = private_key.sign_msg(payload).to_bytes()  # r, s (low), parity
         return signature
 
     return sign

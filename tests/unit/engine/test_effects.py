@@ -270,8 +270,8 @@ async def test_no_more_than_so_many_transactions_of_a_lane_are_under_way(enter: 
     world = World(chain_agent(max_concurrent=20))
     world.chain.automine = False
     world.chain.fund(world.signer.address, 10**20)
-    engine = await enter(world.chain_engine(*(plan("set") for _ in range(20))))
-    engine._tools.effects._max_in_flight = 16
+    plans = (plan("set") for _ in range(20))
+    engine = await enter(world.chain_engine(*plans, max_in_flight=16))
     submitted = [await engine.submit("a") for _ in range(20)]
     await world.clock.advance(5)
     assert len(world.chain.broadcasts) == 16
@@ -288,8 +288,8 @@ async def test_whoever_waits_for_a_place_in_the_lane_can_be_cancelled(enter: Ent
     world = World(chain_agent(max_concurrent=20))
     world.chain.automine = False
     world.chain.fund(world.signer.address, 10**20)
-    engine = await enter(world.chain_engine(*(plan("set") for _ in range(17))))
-    engine._tools.effects._max_in_flight = 16
+    plans = (plan("set") for _ in range(17))
+    engine = await enter(world.chain_engine(*plans, max_in_flight=16))
     submitted = [await engine.submit("a") for _ in range(17)]
     await world.clock.advance(5)
     await engine.cancel(submitted[-1])

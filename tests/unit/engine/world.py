@@ -178,7 +178,7 @@ def is_empty(engine: ExecutionEngine) -> bool:
         or engine._roster.admission.running
         or engine._roster.admission.queued
         or engine._reconciler.open_slots
-        or engine._tools.effects._locks._locks
+        or engine._tools.effects._queues
     )
 
 

@@ -12,7 +12,11 @@ from pathlib import Path
 
 import pytest
 from eth_account import Account
+from eth_keys.backends.coincurve import CoinCurveECCBackend
+from eth_keys.backends.native.main import NativeECCBackend
 from eth_keys.datatypes import Signature
+from eth_keys.main import KeyAPI
+from eth_utils.crypto import keccak
 
 from tests.anvil import KEYS
 from zephyrus_exec.errors import ConfigurationError
@@ -48,6 +52,19 @@ async def test_a_signature_is_65_bytes_with_a_low_s_and_recovers_to_the_address(
         assert signature[64] in (0, 1)
         assert int.from_bytes(signature[32:64], "big") <= HALF_ORDER
         recovered = Signature(signature).recover_public_key_from_msg(payload)
+        assert recovered.to_checksum_address() == ADDRESS
+
+
+def test_signatures_are_the_same_whoever_computes_them() -> None:
+    """`eth-keys` uses coincurve where it is installed."""
+    pytest.importorskip("coincurve")
+    native, quick = KeyAPI(NativeECCBackend()), KeyAPI(CoinCurveECCBackend())
+    secret = bytes.fromhex(KEYS[0][2:])
+    for number in range(8):
+        payload = f"payload {number}".encode()
+        signature = native.PrivateKey(secret, native.backend).sign_msg(payload)
+        assert quick.PrivateKey(secret, quick.backend).sign_msg(payload) == signature
+        recovered = quick.ecdsa_recover(keccak(payload), signature)
         assert recovered.to_checksum_address() == ADDRESS
 
 
