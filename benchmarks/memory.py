@@ -199,7 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     clients, rounds, seconds = options.clients, options.rounds, options.seconds
     if options.quick:
-        clients, rounds, seconds = 20, 1, 0
+        clients, rounds, seconds = 300, 1, 0
     pin(LOAD_CORE)
     allow_connections()
     found: dict[Server, list[Cost]] = {}

@@ -31,7 +31,7 @@ def test_a_benchmark_runs_and_finds_something(name: str, tmp_path: Path) -> None
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     # 1: a goal was missed, which figures as small as these say nothing about
