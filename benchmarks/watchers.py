@@ -9,23 +9,21 @@ Linux only. Quote the ratios, not the figures.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import socket
-import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from attrs import frozen
 
 from benchmarks.emitting import STORES, Emitted, Server, Usage, emitting_server
-from benchmarks.load import pin
+from benchmarks.load import LOAD_CORE, pin
+from benchmarks.results import Chart, Figure, Result, command_line, conclude, median, ratio
 from benchmarks.sockets import Reader, connect, hello, subscribe, unread
-from benchmarks.verdicts import Goal, print_verdicts
+from benchmarks.verdicts import Goal
 
-LOAD_CORE: Final = 1
 CHARACTERS: Final = 400
 """Of each event's data: what 10,000 of them come to fits into no kernel's buffers."""
 RECEIVE_BUFFER: Final = 4096
@@ -150,76 +148,84 @@ def measure(
     return found
 
 
-def print_results(
-    audiences: Sequence[Audience], found: dict[tuple[str, str], list[Run]]
-) -> list[Goal]:
-    """Print a row for each store and audience, and return what was to be shown."""
-    print(
-        f"{'store, who watches':<36}{'events/s':>9}{'ratio':>7}{'by cpu':>8}{'grown MB':>10}"
-        f"{'µs/frame':>10}{'behind ms':>11}{'held back':>11}"
-    )
+def result_of(
+    audiences: Sequence[Audience], found: Mapping[tuple[str, str], Sequence[Run]]
+) -> Result:
+    """Return every store's and audience's figures, the first audience being nobody."""
+    figures: list[Figure] = []
     goals: list[Goal] = []
     for store in STORES:
         alone = found[store, audiences[0].name]
         for audience in audiences:
-            runs = found[store, audience.name]
-            ratio = _ratio(runs, alone, lambda each: each.emitted.rate)
-            by_cpu = _ratio(runs, alone, lambda each: each.emitted.rate_of_cpu)
-            grown = (_median(runs, _grown) - _median(alone, _grown)) / 1e6
-            frames = runs[0].frames
-            cost = (_median(runs, _cpu) - _median(alone, _cpu)) / frames * 1e6 if frames else 0.0
-            print(
-                f"{store + ', ' + audience.name:<36}"
-                f"{_median(runs, lambda each: each.emitted.rate):>9,.0f}{ratio:>7.2f}{by_cpu:>8.2f}"
-                f"{grown:>10.1f}{cost:>10.1f}{_median(runs, lambda each: each.behind) * 1e3:>11.0f}"
-                f"{min(each.held_back for each in runs):>11}"
-            )
+            figures += _figures(store, audience.name, found[store, audience.name], alone)
         what = f"{store}, {audiences[-1].name}"
-        goals.append(Goal(f"{what}: rate", ratio, at_least=0.9))
-        goals.append(Goal(f"{what}: MB grown", grown, at_most=20.0))
-    return goals
-
-
-def _ratio(runs: Sequence[Run], alone: Sequence[Run], rate: Callable[[Run], float]) -> float:
-    """Return the median over the rounds: both of a round met the same machine."""
-    return statistics.median(
-        rate(each) / rate(other) for each, other in zip(runs, alone, strict=True)
+        value = {
+            each.quantity: each.value
+            for each in figures
+            if (each.case, each.subject) == (store, audiences[-1].name)
+        }
+        goals.append(Goal(f"{what}: rate", value["rate to unwatched"], at_least=0.9))
+        goals.append(Goal(f"{what}: MB grown", value["grown"], at_most=20.0))
+    return Result(
+        "watchers",
+        "An execution that many watch",
+        tuple(figures),
+        tuple(goals),
+        (Chart("Events per second", "events"),),
+        (
+            "*By CPU*: the rate per second that the server worked, to the unwatched one's. "
+            "*Grown*: memory beyond what the same execution takes unwatched. *A frame*: all that "
+            "watching costs, the stalled included, for each frame that was read. *Behind*: from "
+            "the last event to the last frame read. Servers run on uvloop.",
+        ),
     )
 
 
-def _median(runs: Sequence[Run], of: Callable[[Run], float]) -> float:
-    return statistics.median(map(of, runs))
+def _figures(
+    store: str, audience: str, runs: Sequence[Run], alone: Sequence[Run]
+) -> Iterator[Figure]:
+    def each(of: Callable[[Run], float], among: Sequence[Run] = runs) -> list[float]:
+        return [of(run) for run in among]
+
+    def rate(run: Run) -> float:
+        return run.emitted.rate
+
+    def by_cpu(run: Run) -> float:
+        return run.emitted.rate_of_cpu
+
+    where = store, audience
+    yield median(*where, "events", each(rate), "1/s")
+    yield ratio(*where, "rate to unwatched", each(rate), each(rate, alone))
+    yield ratio(*where, "by CPU", each(by_cpu), each(by_cpu, alone))
+    if not runs[0].frames:
+        return
+    pairs = list(zip(runs, alone, strict=True))
+    yield median(*where, "grown", [(run.grown - other.grown) / 1e6 for run, other in pairs], "MB")
+    costs = [(run.cpu - other.cpu) / run.frames * 1e6 for run, other in pairs]
+    yield median(*where, "a frame", costs, "µs")
+    yield median(*where, "behind", [run.behind * 1e3 for run in runs], "ms")
+    yield Figure(*where, "held back", min(run.held_back for run in runs))
 
 
-def _grown(each: Run) -> float:
-    return each.grown
-
-
-def _cpu(each: Run) -> float:
-    return each.cpu
-
-
-def main() -> None:
-    """Measure and print; end with 1 where a goal is missed."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.watchers")
-    parser.add_argument("--rounds", type=int, default=5)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and print."""
+    parser = command_line("watchers", rounds=5)
     parser.add_argument("--events", type=int, default=10_000)
     parser.add_argument("--stalled", type=int, default=100)
     parser.add_argument("--reading", type=int, default=5)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     pin(LOAD_CORE)
+    if options.quick:
+        options.rounds, options.events, options.stalled, options.reading = 1, 200, 6, 2
+    reading = f"{options.reading} reading"
     audiences = (
         Audience("nobody", 0, 0),
-        Audience(f"{options.reading} reading", 0, options.reading),
-        Audience(
-            f"{options.reading} reading, {options.stalled} stalled",
-            options.stalled,
-            options.reading,
-        ),
+        Audience(reading, 0, options.reading),
+        Audience(f"{reading}, {options.stalled} stalled", options.stalled, options.reading),
     )
     found = measure(audiences, rounds=options.rounds, events=options.events)
-    sys.exit(print_verdicts(print_results(audiences, found)))
+    return conclude(result_of(audiences, found), options)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

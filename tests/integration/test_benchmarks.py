@@ -11,20 +11,24 @@ import pytest
 
 from benchmarks import BENCHMARKS
 from benchmarks.results import read
-from tests.anvil import REPOSITORY, skip_or_fail
+from tests.anvil import REPOSITORY, anvil_binary, skip_or_fail
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)
 def peers() -> None:
-    missing = [name for name in ("uvloop", "fastapi", "uvicorn", "picows") if not find_spec(name)]
+    missing = [
+        name for name in ("uvloop", "fastapi", "uvicorn", "picows", "web3") if not find_spec(name)
+    ]
     if missing:
         skip_or_fail(f"{', '.join(missing)} of the extra bench is not installed")
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_a_benchmark_runs_and_finds_something(name: str, tmp_path: Path) -> None:
+    if name == "effects" and anvil_binary() is None:
+        skip_or_fail("anvil is not installed: npm install in tests/node")
     file = tmp_path / "result.json"
     done = subprocess.run(
         [sys.executable, "-m", f"benchmarks.{name}", "--quick", "--json", str(file)],
