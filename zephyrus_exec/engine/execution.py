@@ -266,7 +266,7 @@ def _is_plain(execution: RunningExecution) -> bool:
     if execution.effects or execution.doubtful:
         return False
     recent = execution.journal.recent
-    return recent.whole and recent.head < _FEW_EVENTS and recent.characters < _FEW_CHARACTERS
+    return recent.is_whole and recent.head < _FEW_EVENTS and recent.characters < _FEW_CHARACTERS
 
 
 def is_plain(record: Record) -> bool:

@@ -48,7 +48,7 @@ class Recent:
         """What was asked for last, `seq` and `limit`, and the answer, while it is still right."""
 
     @property
-    def whole(self) -> bool:
+    def is_whole(self) -> bool:
         """Whether these are all the events there are."""
         return self.head == len(self._events)
 
