@@ -14,7 +14,7 @@ from .wakeups import Wakeups
 _SHARE: Final = 20
 """A rest is so many times as long as telling took: who makes the events goes first."""
 _SHORTEST: Final = 0.001
-_LONGEST: Final = 0.010
+_LONGEST: Final = 0.008
 """Seconds of a rest."""
 
 
