@@ -1,7 +1,7 @@
 """WebSocket channels (RFC 6455): a listener, and a client's connection.
 
-The framing and the handshakes are those of the `websockets` library's sans-I/O layer; sockets,
-time and flow control are ours. Only this module imports that library.
+The framing and the handshakes are those of the `websockets` library's sans-I/O layer, but for the
+commonest of all frames, which are read and written here; sockets, time and flow control are ours. Only this module imports that library.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from websockets.extensions.permessage_deflate import (
 )
 from websockets.frames import Frame as WireFrame
 from websockets.frames import Opcode
+from websockets.frames import apply_mask as _unmask  # type: ignore[attr-defined] # in C, mostly
 from websockets.http11 import Request, Response
 from websockets.protocol import Protocol, Side, State
 from websockets.server import ServerProtocol
@@ -71,10 +72,13 @@ class _Messages(Protocol):
     Judged afterwards, a close frame behind an invalid text would already have been answered.
     """
 
-    __slots__ = ("_decoder", "_parts", "messages")
+    __slots__ = ("_decoder", "_parts", "longest", "messages", "unparsed")
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, *args: Any, max_size: int, **kwargs: Any) -> None:
+        super().__init__(*args, max_size=max_size, **kwargs)
+        self.longest = max_size
+        self.unparsed = 0
+        """Bytes taken that are part of no frame yet; at least as many as there are."""
         self.debug = False  # the library would log headers, credentials included
         self.messages: list[Frame] = []
         self._parts: bytearray | None = None
@@ -82,6 +86,7 @@ class _Messages(Protocol):
 
     def recv_frame(self, frame: WireFrame) -> None:
         """Take one frame; a UnicodeDecodeError raised here is answered with 1007."""
+        self.unparsed -= _length_of_masked(len(frame.data))
         super().recv_frame(frame)
         if frame.opcode is Opcode.TEXT and frame.fin:
             self.messages.append(str(frame.data, "utf-8"))
@@ -104,6 +109,11 @@ class _Messages(Protocol):
             whole, self._parts = bytes(self._parts), None
             self.messages.append(whole if self._decoder is None else whole.decode())
 
+    @property
+    def between_messages(self) -> bool:
+        """Whether what comes next begins a message, and the connection goes on."""
+        return self.unparsed == 0 and self._parts is None and self.state is State.OPEN
+
 
 class _ServerProtocol(_Messages, ServerProtocol):
     __slots__ = ()
@@ -111,6 +121,33 @@ class _ServerProtocol(_Messages, ServerProtocol):
 
 class _ClientProtocol(_Messages, ClientProtocol):
     pass
+
+
+def _length_of_masked(payload: int) -> int:
+    """Return how long a client's frame is, with the shortest head that it may have."""
+    return payload + (6 if payload < 126 else 8 if payload < 1 << 16 else 14)
+
+
+def _whole_texts(data: bytes, longest: int) -> tuple[list[Frame], int]:
+    """Return the texts that data begins with, each whole in one masked frame; and where they end.
+
+    Nearly all that a server gets is such. Whatever else comes, or is wrong, is left to the library.
+    """
+    texts: list[Frame] = []
+    at, size = 0, len(data)
+    while size - at > 8 and data[at] == 0x81 and data[at + 1] & 0x80:
+        length, start = data[at + 1] & 0x7F, at + 6
+        if length == 126:
+            length, start = data[at + 2] << 8 | data[at + 3], at + 8
+        end = start + length
+        if length == 127 or length > longest or end > size:
+            break
+        try:
+            texts.append(str(_unmask(data[start:end], data[start - 4 : start]), "utf-8"))
+        except UnicodeDecodeError:
+            break
+        at = end
+    return texts, at
 
 
 _HEAD_16 = struct.Struct("!BBH").pack
@@ -158,10 +195,17 @@ class _LibraryWire(Wire):
 
     def feed(self, data: bytes) -> list[Frame]:
         protocol = self._protocol
+        texts: list[Frame] = []
+        if self._plain and protocol.between_messages:
+            texts, end = _whole_texts(data, protocol.longest)
+            if end == len(data):
+                return texts
+            data = data[end:]
+        protocol.unparsed += len(data)
         protocol.receive_data(data)
         protocol.events_received()
         messages, protocol.messages = protocol.messages, []
-        return messages
+        return texts + messages if texts else messages
 
     def send(self, frames: Sequence[Frame]) -> int:
         # All are encoded before the first is queued: a bad one spoils none.
@@ -187,8 +231,11 @@ class _LibraryWire(Wire):
         self._protocol.send_close(farewell.code, farewell.reason)
 
     def output(self) -> list[bytes]:
-        queued, self._queued = self._queued, []
-        return queued + self._protocol.data_to_send()
+        said = self._protocol.data_to_send()
+        if self._queued:
+            queued, self._queued = self._queued, []
+            return queued + said
+        return said
 
     @property
     def end(self) -> TransportError | None:
