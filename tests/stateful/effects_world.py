@@ -257,7 +257,7 @@ class EffectsWorld:
         call = self.chain.blank(CONTRACT.address)
         fees = Fees((90 if dearer else 3) * GWEI, (80 if dearer else 1) * GWEI)
         unsigned = self.chain.build(call, nonce=nonce, gas=21_000, fees=fees)
-        transaction = self.chain.assemble(unsigned, await self.signer.sign(unsigned.payload))
+        transaction = self.chain.assemble(unsigned, await ModelSigner().sign(unsigned.payload))
         self.chain.foreign.add(transaction.raw)
         try:
             self.chain.ledger.offer(self.chain.decode(transaction.raw))

@@ -93,6 +93,8 @@ class EffectsMachine(RuleBasedStateMachine):
                 self.world.while_signing(lambda: self.happen(meanwhile, process))
             for _ in range(1 + more):
                 await self.world.submit(process)
+            await settle(20)
+            self.world.signer.meanwhile.clear()  # nothing was signed: it happens to nobody else
 
         self.run(submit())
 
@@ -129,13 +131,18 @@ class EffectsMachine(RuleBasedStateMachine):
             self.run(self.world.start())
 
     @precondition(lambda self: len(self.world.submitted) < _MOST_EFFECTS)
-    @rule(number=which, taken_over=st.booleans())
-    def killed_before_the_flush(self, number: int, taken_over: bool) -> None:
+    @rule(number=which, nth=st.integers(1, 3), more=st.integers(0, 2), taken_over=st.booleans())
+    def killed_before_the_flush(self, number: int, nth: int, more: int, taken_over: bool) -> None:
+        """Perhaps in the middle of a group."""
         process = self.process(number)
-        process.store.fail(Fault.KILLED)
-        key = self.run(self.world.submit(process))
+        process.store.fail(Fault.KILLED, nth=nth)
+
+        async def submit() -> list[str]:
+            return [await self.world.submit(process) for _ in range(1 + more)]
+
+        keys = self.run(submit())
         self.crash(number)
-        if taken_over:
+        for key in keys if taken_over else ():
             self.run(self.world.take_over(self.process(number), key))
 
     @rule(number=which, fault=st.sampled_from(_ANSWERING))
