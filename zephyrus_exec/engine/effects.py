@@ -18,8 +18,9 @@ from ..interfaces.store import ExecutionStore, Put
 from ..model import EventKind, JsonObject
 from .intents import Errand, Intent
 from .journal import Journal, patiently
-from .lane_queue import LaneQueue, Member, Place, Ways, stored_lane
+from .lane_queue import LaneQueue, Ways, stored_lane
 from .offers import Offers, offer_again
+from .places import Member, Place
 from .reconciler import Reconciler
 from .records import EFFECT, SLOT, Effect, EffectState, intent_hash, slot_key
 

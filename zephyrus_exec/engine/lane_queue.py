@@ -10,27 +10,25 @@ from copy import copy
 from decimal import Decimal
 from functools import partial
 
-from attrs import define, evolve, field, frozen
+from attrs import evolve, frozen
 
 from ..errors import ChainUnavailable, CommitUnknown, LaneHalted, StoreConflict, ZephyrusError
-from ..interfaces.chain import Account, Chain, Fees, Simulation
+from ..interfaces.chain import Account, Chain, Fees
 from ..interfaces.clock import Clock
-from ..interfaces.store import ExecutionStore, Expect
+from ..interfaces.store import ExecutionStore
 from .includable import Offer, check_fees, check_funds, check_gas, check_sender
-from .intents import Errand
 from .journal import patiently
 from .offers import Offers
+from .places import Member, hand_out
 from .records import (
     EFFECT,
     LANE,
-    SLOT,
     Attempt,
     Effect,
     Lane,
     LaneStatus,
     lane_key,
     open_in,
-    slot_key,
 )
 from .signing import sign
 from .tasks import spawn
@@ -39,49 +37,6 @@ _log = logging.getLogger(__name__)
 
 _WAIT_FOR_PLACE = 0.25
 """Seconds between looks at a lane that takes nothing at the moment."""
-
-
-@frozen
-class Place:
-    """A slot that is free if everything is as it was seen, and the attempt signed for it."""
-
-    lane: Lane
-    """As it is once the slots before this one are committed."""
-    version: int
-    """Of the lane's record by then."""
-    before: tuple[Expect, ...]
-    """That the slot before this one is committed, where that was not so yet. With the lane's
-    version it says how the lane stands: see `LaneQueue`."""
-    account: Account
-    attempt: Attempt
-
-
-@define(eq=False)
-class Member:
-    """One errand in the queue."""
-
-    errand: Errand
-    simulation: Simulation
-    place: asyncio.Future[Place] = field(factory=lambda: asyncio.get_running_loop().create_future())
-    """Resolves to its place, or to why it gets none."""
-    left: asyncio.Event = field(factory=asyncio.Event)
-    """Set once its place is taken, or will not be."""
-    signing: asyncio.Future[Attempt] | None = None
-
-    @property
-    def waits(self) -> bool:
-        """Whether nothing was decided about it, and somebody wants to know."""
-        return not self.place.done()
-
-    def refuse(self, error: BaseException) -> None:
-        """Tell it that it gets no place."""
-        if self.waits:
-            self.place.set_exception(error)
-
-    @property
-    def min_block(self) -> int:
-        """Block that an account must have seen to be looked at for it."""
-        return self.errand.intent.min_block or 0
 
 
 @frozen
@@ -190,7 +145,7 @@ class LaneQueue:
         elif lane.refuses or _is_blocked(lane, under_way):
             return []
         signed = await self._signed(offered, lane.next_nonce)
-        return _placed(signed, lane, version, account)
+        return hand_out(signed, lane, version, account)
 
     async def _room(self) -> list[Effect]:
         """Return what is under way, once the lane has a place or nobody waits for one any more."""
@@ -203,7 +158,7 @@ class LaneQueue:
             if not self._waiting() or not (full or _is_blocked(lane, under_way)):
                 return under_way
             for member in self._waiting():
-                _refuse_unwanted(member)
+                member.refuse_unwanted()
             await self._ways.clock.sleep_until(self._ways.clock.now() + _WAIT_FOR_PLACE)
 
     async def _account(self, group: Sequence[Member]) -> Account | None:
@@ -318,32 +273,9 @@ async def stored_lane(store: ExecutionStore, clock: Clock, key: str) -> tuple[La
     return (None, 0) if record is None else (Lane.of(record), record.version)
 
 
-def _placed(
-    signed: Iterable[tuple[Member, Attempt]], lane: Lane, version: int, account: Account
-) -> list[Member]:
-    """Hand out the places in order, up to the first that nobody waits for any more."""
-    placed: list[Member] = []
-    before: tuple[Expect, ...] = ()
-    for member, attempt in signed:
-        if not member.waits:
-            break
-        member.place.set_result(Place(lane, version, before, account, attempt))
-        placed.append(member)
-        before = (Expect(SLOT, slot_key(lane.key, lane.next_nonce), 1),)
-        lane, version = evolve(lane, next_nonce=lane.next_nonce + 1), version + 1
-    return placed
-
-
 def _refuse(members: Iterable[Member], error: ZephyrusError) -> None:
     for member in members:
         member.refuse(copy(error))
-
-
-def _refuse_unwanted(member: Member) -> None:
-    try:
-        member.errand.check_wanted()
-    except ZephyrusError as error:
-        member.refuse(error)
 
 
 def _is_blocked(lane: Lane | None, under_way: Iterable[Effect]) -> bool:
