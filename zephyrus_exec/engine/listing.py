@@ -92,9 +92,9 @@ async def list_executions(
     """
     found: list[Execution] = []
     after = await _number(store, before)
-    left = max(limit, _MOST_LOOKED_AT)
+    left, size = max(limit, _MOST_LOOKED_AT), limit + 1  # most often that is enough
     while len(found) < limit and left > 0:
-        size = min(left, _PAGE)
+        size = min(left, size, _PAGE)
         page = await store.scan(EXECUTION, after=after, newest_first=True, limit=size)
         for place, record in enumerate(page, 1):
             execution = execution_of(record)
@@ -105,7 +105,7 @@ async def list_executions(
                     return _page(found, after)
         if len(page) < size:
             return _page(found)
-        left -= size
+        left, size = left - size, _PAGE
         await asyncio.sleep(0)
     return _page(found, after)
 

@@ -22,11 +22,15 @@ _log = logging.getLogger(__name__)
 
 _LOOK_EVERY: Final = 60.0
 """Seconds between looks for what has become old."""
-_AT_ONCE: Final = 128
+_AT_ONCE: Final = 64
 """Executions that are forgotten in a commit: a few milliseconds in SQLite."""
 _KEYS_AT_ONCE: Final = 256
 _REST: Final = 0.01
-"""Seconds between two commits, unless executions end faster than they are forgotten."""
+"""Seconds between two commits,"""
+_FAST: Final = _AT_ONCE // 2
+"""unless so many end meanwhile: then they end faster than they would be forgotten."""
+_SOME: Final = 48
+"""At least so many are too many before they are looked for, since they all go in one commit."""
 _MANY: Final = 4096
 """So many that ended here are worth a look at their age."""
 _STRIDE: Final = 10_000
@@ -71,16 +75,17 @@ class Retention:
         self._keep_for = keep_for
         self._forgetting = Forgetting(store)
         self._every = _LOOK_EVERY if keep_for is None else max(1.0, min(_LOOK_EVERY, keep_for / 4))
-        self._many = _MANY if keep is None else max(_AT_ONCE // 2, keep // 16)
+        self._many = _MANY if keep is None else max(_SOME, keep // 16)
         self._ended = 0
-        self._too_many = asyncio.Event()
+        self._waited_for = self._many
+        self._enough = asyncio.Event()
         self._needed: set[str] = set()
 
     def ended(self) -> None:
         """Count an execution that ended here."""
         self._ended += 1
-        if self._ended >= self._many:
-            self._too_many.set()
+        if self._ended >= self._waited_for:
+            self._enough.set()
 
     async def run(self) -> None:
         """Forget, until cancelled."""
@@ -92,7 +97,7 @@ class Retention:
                 await self._attempt(self._forgetting.finish, "parts of executions")
                 await self._attempt(self._forget_keys, "idempotency keys")
             await self._attempt(self.sweep, "executions")
-            await self._wait(look_at)
+            await self._wait(look_at, self._many)
 
     async def sweep(self, *, dry: bool = False) -> Swept:
         """Forget the executions that are too old or too many now.
@@ -105,8 +110,6 @@ class Retention:
             StoreError: The store cannot be read or written now.
         """
         found = needed = 0
-        self._ended = 0
-        self._too_many.clear()
         async for old in self._old():
             unknown = [record for record in old if record.key not in self._needed]
             if dry:
@@ -132,7 +135,8 @@ class Retention:
             if not old or len(page) < _AT_ONCE:
                 return
             after = page[-1].number
-            await self._rest()
+            if len(old) == _AT_ONCE:
+                await self._wait(self._clock.now() + _REST, _FAST)
 
     async def _bound(self) -> int:
         """Return the number of the newest execution that is one too many; 0: none is."""
@@ -158,14 +162,6 @@ class Retention:
         ended_at = float(str(record.data["ended_at"]))
         return ended_at + self._keep_for <= self._clock.now()
 
-    async def _rest(self) -> None:
-        """Let others work; as long as executions end fast, no longer than a turn of the loop."""
-        fast, self._ended = self._ended >= _AT_ONCE // 2, 0
-        if fast:
-            await asyncio.sleep(0)
-        else:
-            await self._clock.sleep_until(self._clock.now() + _REST)
-
     async def _forget_keys(self) -> None:
         """Forget the keys that are due, a few at a time.
 
@@ -189,10 +185,12 @@ class Retention:
         except StoreError as error:
             _log.info("old %s could not be forgotten now: %s", what, error)
 
-    async def _wait(self, until: float) -> None:
-        """Return once many have ended, and then at the latest."""
-        many = asyncio.ensure_future(self._too_many.wait())
+    async def _wait(self, until: float, ended: int) -> None:
+        """Return once so many more have ended, and then at the latest."""
+        self._ended, self._waited_for = 0, ended
+        self._enough.clear()
+        enough = asyncio.ensure_future(self._enough.wait())
         try:
-            await wait_until(self._clock, until, many)
+            await wait_until(self._clock, until, enough)
         finally:
-            many.cancel()
+            enough.cancel()

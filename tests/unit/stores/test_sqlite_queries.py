@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from zephyrus_exec.stores import sqlite_queries as queries
+from zephyrus_exec.stores import sqlite_units
 from zephyrus_exec.stores.sqlite_schema import open_database
 
 
@@ -37,6 +38,17 @@ def test_events_are_found_by_place_and_position(reader: sqlite3.Connection) -> N
     )
     assert "USING INTEGER PRIMARY KEY (rowid>?)" in plan(reader, queries.tail(5, 10))
     assert "USING INDEX zx_record_key (kind=? AND key=?)" in plan(reader, queries.get("k", "a"))
+
+
+def test_what_is_written_is_found_by_an_index(reader: sqlite3.Connection) -> None:
+    """Whatever is stored: of statements that change something, too, none walks a table."""
+    found = [
+        plan(reader, (statement, ("x",) * statement.count("?")))
+        for statement in vars(sqlite_units).values()
+        if isinstance(statement, str) and statement.lstrip().startswith(("DELETE", "UPDATE", "SEL"))
+    ]
+    assert len(found) >= 5
+    assert [one for one in found if "SCAN" in one or "USING" not in one] == []
 
 
 @pytest.mark.parametrize(
