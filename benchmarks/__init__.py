@@ -5,6 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 BENCHMARKS: Final = (
-    *("throughput", "latency", "watchers", "scaling", "effects", "memory", "startup", "hot"),
+    "throughput",
+    "latency",
+    "watchers",
+    "scaling",
+    "effects",
+    "memory",
+    "startup",
+    "codec",
+    "hot",
 )
 """Modules that `python -m benchmarks` runs, in the order of the page."""

@@ -96,5 +96,5 @@ def _section(record: Record, folder: str) -> str:
     ]
     measured = f"Measured on {record.measured}: {'; '.join(record.machine.lines)}."
     return "\n\n".join(
-        (f"## {result.title}", *result.notes, *images, figures_table(result.figures), measured)
+        (f"### {result.title}", *result.notes, *images, figures_table(result.figures), measured)
     )

@@ -19,7 +19,9 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(autouse=True)
 def peers() -> None:
     missing = [
-        name for name in ("uvloop", "fastapi", "uvicorn", "picows", "web3") if not find_spec(name)
+        name
+        for name in ("uvloop", "fastapi", "uvicorn", "picows", "msgspec", "web3")
+        if not find_spec(name)
     ]
     if missing:
         skip_or_fail(f"{', '.join(missing)} of the extra bench is not installed")
