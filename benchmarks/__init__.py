@@ -4,5 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-BENCHMARKS: Final = (*("throughput", "latency", "watchers", "effects", "memory", "startup", "hot"),)
+BENCHMARKS: Final = (
+    *("throughput", "latency", "watchers", "effects", "memory", "startup", "codec", "hot"),
+)
 """Modules that `python -m benchmarks` runs, in the order of the page."""
