@@ -204,8 +204,9 @@ def _ours_v2() -> object:
     return read_request(decode(_V2_REQUEST, max_bytes=MAX_BYTES, max_depth=MAX_DEPTH))
 
 
-def _event_body() -> str:
-    return dumps(_EVENT)  # the journal does this, once; every watcher's frame has it
+def _ours_event() -> object:
+    event = NewEvent(_AT, "action_finished", dumps(_EVENT))  # as the journal has it
+    return encode_execution_events(_EXECUTION, 6, [event])
 
 
 MESSAGES: Final = (
@@ -237,9 +238,7 @@ MESSAGES: Final = (
     ),
     Message(
         "v2, write an event",
-        lambda: encode_execution_events(
-            _EXECUTION, 6, [NewEvent(_AT, "action_finished", _event_body())]
-        )[0],
+        _ours_event,
         lambda: PydanticEvent(
             execution_id=_EXECUTION, seq=6, at=_AT, event="action_finished", data=_EVENT
         ).model_dump_json(),

@@ -1,7 +1,8 @@
 """WebSocket channels (RFC 6455): a listener, and a client's connection.
 
 The framing and the handshakes are those of the `websockets` library's sans-I/O layer, but for the
-commonest of all frames, which are read and written here; sockets, time and flow control are ours. Only this module imports that library.
+commonest of all frames, which are read and written here; sockets, time and flow control are ours.
+Only this module imports that library.
 """
 
 from __future__ import annotations
