@@ -23,10 +23,11 @@ from benchmarks.peers import AGENT
 from benchmarks.results import Figure, Result, command_line, conclude, median, ratio
 from zephyrus_exec.conversion import dumps
 from zephyrus_exec.model import Json
+from zephyrus_exec.interfaces.store import NewEvent
 from zephyrus_exec.protocol.codec import MAX_BYTES, MAX_DEPTH, decode
 from zephyrus_exec.protocol.messages import encode_completed, encode_started, parse_request
 from zephyrus_exec.protocol.v2.codec import encode, read_request
-from zephyrus_exec.protocol.v2.events import encode_execution_event
+from zephyrus_exec.protocol.v2.events import encode_execution_events
 from zephyrus_exec.protocol.v2.messages import CancelAck
 
 OURS: Final = "zephyrus_exec"
@@ -236,7 +237,9 @@ MESSAGES: Final = (
     ),
     Message(
         "v2, write an event",
-        lambda: encode_execution_event(_EXECUTION, 6, _AT, "action_finished", _event_body()),
+        lambda: encode_execution_events(
+            _EXECUTION, 6, (NewEvent(_AT, "action_finished", _event_body()),)
+        )[0],
         lambda: PydanticEvent(
             execution_id=_EXECUTION, seq=6, at=_AT, event="action_finished", data=_EVENT
         ).model_dump_json(),
