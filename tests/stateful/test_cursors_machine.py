@@ -157,9 +157,19 @@ class CursorsMachine(RuleBasedStateMachine):
         watcher = data.draw(st.sampled_from(self.watchers), label="watcher")
         events = self.run(_taken(watcher.cursor, limit, now=now))
         if events is None:
-            watcher.may_be_more = True
+            watcher.may_be_more = not watcher.cursor.waits
         else:
             assert len(events) <= limit
+            watcher.took(events)
+
+    @precondition(lambda self: self.watchers)
+    @rule(data=st.data(), limit=st.integers(1, 100))
+    def take_kept(self, data: st.DataObject, limit: int) -> None:
+        watcher = data.draw(st.sampled_from(self.watchers), label="watcher")
+        events = _taken_as_kept(watcher.cursor, limit)
+        if events is None:
+            watcher.may_be_more = not watcher.cursor.waits
+        else:
             watcher.took(events)
 
     @rule(which=st.sampled_from([0, 1]))
@@ -202,19 +212,23 @@ async def _together(*work: Coroutine[Any, Any, None]) -> None:
 async def _taken(cursor: Cursor, limit: int, *, now: bool) -> list[Event] | None:
     """Return what it gives; null: the store has to be asked, or asked again."""
     if now:
-        after, taken = cursor.after, cursor.take_now(limit)
-        return (
-            None
-            if taken is None
-            else [
-                Event(cursor.stream, seq, new.at, new.kind, new.body)
-                for seq, new in enumerate(taken, after + 1)
-            ]
-        )
+        return cursor.take_now(limit)
     try:
         return await cursor.take(limit)
     except StoreError:
         return None
+
+
+def _taken_as_kept(cursor: Cursor, limit: int) -> list[Event] | None:
+    after, kept = cursor.after, cursor.take_kept(limit)
+    return (
+        None
+        if kept is None
+        else [
+            Event(cursor.stream, seq, new.at, new.kind, new.body)
+            for seq, new in enumerate(kept, after + 1)
+        ]
+    )
 
 
 def content(events: list[Event]) -> list[tuple[int, float, str, str]]:

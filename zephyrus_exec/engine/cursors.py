@@ -24,7 +24,6 @@ from ..model import Event
 from .execution import ENDED
 from .journal import EXECUTION
 from .pace import Pace
-from .recent import Recent
 from .records import EFFECT, SETTLED, effect_stream
 from .roster import Roster
 from .wakeups import Wakeups
@@ -101,7 +100,8 @@ class Cursor:
         """Whether every event there will ever be was taken."""
         self.closed = False
         """Whether nobody takes anything any more."""
-        self._taking = False
+        self.waits = False
+        """Whether all there was is taken, so that `ready` will be called when there may be more."""
         self._fitting: int | None = None
         """How many events are asked for, where fewer than the caller takes are long enough."""
 
@@ -110,37 +110,36 @@ class Cursor:
         """The journal: an execution's id, or `effect:` and an effect's key."""
         return self._source.stream
 
-    @property
-    def waits(self) -> bool:
-        """Whether all there was is taken, so that `ready` will be called when there may be more."""
-        return self._cursors.armed(self)
-
-    def take_now(self, limit: int) -> Sequence[NewEvent | Event] | None:
+    def take_now(self, limit: int) -> list[Event] | None:
         """Return the next events as `take` does, where that needs no look at the store.
 
         Returns:
-            What `take` returns, as it is in memory, without what making events of it would cost:
-            the first is number `after + 1`, of `after` before. Null: the store has to be asked.
+            What `take` returns; null: the store has to be asked.
+        """
+        recent, after = self._cursors.recent(self.stream), self.after
+        kept = self.take_kept(limit)
+        if kept is None:
+            return None
+        return recent.whole(after, kept) if recent is not None else []
+
+    def take_kept(self, limit: int) -> Sequence[NewEvent | Event] | None:
+        """Return what `take_now` does, as it is in memory, for who tells many.
+
+        Returns:
+            The events, the first of which is number `after + 1`, of `after` before; null: the store
+            has to be asked.
         """
         if self.ended or self.closed:
-            return []
+            return ()
         recent = self._cursors.recent(self.stream)
-        return None if recent is None else self._take_recent(recent, limit)
-
-    def _take_recent(self, recent: Recent, limit: int) -> list[NewEvent | Event] | None:
-        events = recent.after(self.after, limit)
-        if events is None:
+        events = None if recent is None else recent.after(self.after, limit)
+        if recent is None or events is None:
             return None
         self._advance(len(events), recent.head if recent.ended else None)
-        if self.after >= recent.head and not self.ended:
+        self.waits = self.after >= recent.head and not self.ended
+        if self.waits:
             self._cursors.arm(self)
         return events
-
-    def _take_whole(self, limit: int) -> list[Event] | None:
-        """Return what `take_now` does, made into events, which all who follow share."""
-        recent, after = self._cursors.recent(self.stream), self.after
-        events = self.take_now(limit)
-        return None if events is None else recent.whole(after, events) if recent else []
 
     async def take(self, limit: int) -> list[Event]:
         """Return the next events, in order and without a gap.
@@ -159,18 +158,15 @@ class Cursor:
             ExecutionReleased: It goes on, but this process ends.
             StoreUnavailable: The store cannot be read now; take again later.
         """
-        self._taking = True
-        try:
-            while (events := self._take_whole(limit)) is None:
-                events = await self._read(limit)
-                if events or self._cursors.armed(self):
-                    break
-            return [] if self.closed else events
-        finally:
-            self._taking = False
+        while (events := self.take_now(limit)) is None:
+            events = await self._read(limit)
+            if events or self._cursors.armed(self):
+                break
+        return [] if self.closed else events
 
     async def _read(self, limit: int) -> list[Event]:
         """Return what the store has. None, and the cursor is armed: there is nothing now."""
+        self.waits = False
         self._cursors.arm(self, foreign=True)  # before the look, so that nothing is missed
         waits = False
         try:
@@ -187,6 +183,7 @@ class Cursor:
             if not waits:
                 self._cursors.disarm(self)
         self._advance(len(events), last)
+        self.waits = waits and not self.closed
         return events
 
     async def _read_some(self, limit: int) -> list[Event]:
@@ -204,12 +201,14 @@ class Cursor:
     def close(self) -> None:
         """Let go of it: nothing is called and nothing is kept for it any more."""
         self.closed = True
+        self.waits = False
         self._cursors.disarm(self)
 
     def wake(self) -> None:
         """Hear, from the loop, that the journal grew, or that this process ends."""
         self._cursors.disarm(self)
-        if not self._taking and not self.closed:
+        if self.waits:  # else it was woken for what was taken meanwhile
+            self.waits = False
             self._ready(self)
 
     def _advance(self, count: int, last: int | None) -> None:

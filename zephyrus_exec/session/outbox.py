@@ -219,7 +219,7 @@ class Outbox:
         watch.greeting = ""
         first = cursor.after + 1
         try:
-            events = cursor.take_now(BLOCK)
+            events = cursor.take_kept(BLOCK)
             if events is None:
                 events = await cursor.take(BLOCK)
         except (ExecutionReleased, ExecutionNotFound, EffectNotFound) as error:

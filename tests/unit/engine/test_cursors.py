@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
 
 import pytest
 
@@ -72,10 +71,6 @@ class Watcher:
 
 def content(events: list[Event]) -> list[tuple[str, int, float, str, str, int]]:
     return [(e.stream, e.seq, e.at, e.kind, e.body, e.schema) for e in events]
-
-
-def kinds(events: Sequence[NewEvent | Event] | None) -> list[str]:
-    return [event.kind for event in events or ()]
 
 
 class Scene:
@@ -154,10 +149,8 @@ async def test_taking_now_needs_no_await_while_it_is_in_memory(enter: Enter, sce
     engine = await scene.begin(enter)
     watcher = Watcher()
     cursor = await engine.open_cursor(scene.id, ready=watcher)
-    assert kinds(cursor.take_now(1)) == ["accepted"]
-    assert cursor.after == 1
-    assert kinds(cursor.take_now(9)) == ["started"]
-    assert cursor.after == 2
+    assert [event.seq for event in cursor.take_now(1) or ()] == [1]
+    assert [event.seq for event in cursor.take_now(9) or ()] == [2]
     assert cursor.take_now(9) == []
     for _ in range(300):
         await scene.tell()
@@ -171,13 +164,26 @@ async def test_who_took_all_there_was_is_called_for_the_next(enter: Enter, scene
     engine = await scene.begin(enter)
     watcher = Watcher()
     cursor = await engine.open_cursor(scene.id, ready=watcher)
-    assert kinds(cursor.take_now(1)) == ["accepted"]
+    assert [event.seq for event in cursor.take_now(1) or ()] == [1]
     waits = [cursor.waits]
     assert [event.seq for event in await cursor.take(9)] == [2]
     waits.append(cursor.waits)
     await scene.tell()
     waits.append(cursor.waits)
     assert (watcher.called, waits) == (1, [False, True, False])
+
+
+async def test_who_tells_many_takes_events_as_they_are_kept(enter: Enter, scene: Scene) -> None:
+    engine = await scene.begin(enter)
+    cursor = await engine.open_cursor(scene.id, ready=Watcher())
+    other = await engine.open_cursor(scene.id, ready=Watcher())
+    kept = cursor.take_kept(9)
+    assert [event.kind for event in kept or ()] == ["accepted", "started"]
+    assert (cursor.after, cursor.waits) == (2, True)
+    assert other.take_kept(9) is kept
+    assert cursor.take_kept(9) == []
+    cursor.close()
+    assert not cursor.take_kept(9)
 
 
 async def test_of_a_flood_who_follows_is_called_for_many_events_at_once(enter: Enter) -> None:
@@ -679,7 +685,7 @@ async def test_a_crowd_at_many_speeds_sees_the_same(enter: Enter) -> None:
 async def test_positions_are_not_told(enter: Enter, scene: Scene) -> None:
     engine = await scene.begin(enter)
     cursor = await engine.open_cursor(scene.id, ready=Watcher())
-    assert {event.position for event in await cursor.take(9)} == {0}
+    assert {event.position for event in cursor.take_now(9) or ()} == {0}
 
 
 async def test_a_gate_is_not_held_up_by_who_takes_nothing(enter: Enter) -> None:
