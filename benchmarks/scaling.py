@@ -200,7 +200,8 @@ async def by_stored(amounts: Amounts, rounds: int) -> tuple[list[Figure], list[G
             for each in figures
             if each.case == _case(most) and each.subject == _subject(kind) and not each.unit
         ]
-        stalls = [one.value for one in figures if one.quantity == "stall"]
+        ours = [one for one in figures if one.subject == _subject(kind)]
+        stalls = [one.value for one in ours if one.quantity == "stall"]
         goals.append(Goal(f"{kind}: longest stall while forgetting, ms", max(stalls), at_most=20))
     return figures, goals
 
