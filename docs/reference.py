@@ -135,7 +135,7 @@ def limits(language: Language) -> str:
     members = schemas()["HelloAck"]["properties"]["limits"]["properties"]
     key, _, _, meaning = language.columns
     rows = [
-        (f"`{name}`", f"`{json.dumps(told[name])}`", language.said(member["description"]))
+        (f"`{name}`", f"`{json.dumps(told.get(name))}`", language.said(member["description"]))
         for name, member in members.items()
     ]
     default = "default" if language.texts is None else "por defecto"

@@ -100,6 +100,8 @@ TEXTS: Final[Mapping[str, str]] = {
     " clave de idempotencia.",
     "Longest idempotency key, in characters.": "Clave de idempotencia más larga, en caracteres.",
     "Longest agent id, in characters.": "Identificador de agente más largo, en caracteres.",
+    "Seconds that ended executions are kept; null: for ever.": "Segundos que se conservan las "
+    "ejecuciones terminadas; null: para siempre.",
     "What silence means.": "Qué significa el silencio.",
     "Seconds of silence of the client after which the server asks with `ping`.": "Segundos de"
     " silencio del cliente tras los que el servidor pregunta con `ping`.",

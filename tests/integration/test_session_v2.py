@@ -148,6 +148,13 @@ async def test_a_plain_connection_that_says_hello_first_speaks_v2() -> None:
         assert ack["store_epoch"] == engine.store.epoch
 
 
+async def test_the_welcome_tells_how_long_executions_are_kept() -> None:
+    async with engine_of({"noop": noop}) as engine, plain_far(engine) as far:
+        engine.keep_ended, engine.keep_ended_for = 20, 86_400.0
+        limits = (await far.hello())["limits"]
+        assert (limits["executions_kept"], limits["executions_kept_for"]) == (20, 86_400.0)
+
+
 async def test_a_plain_connection_that_says_something_else_first_never_speaks_v2() -> None:
     async with engine_of({"noop": noop}) as engine, plain_far(engine) as far:
         await far.transport.send(['{"type":"execute","agent_id":"noop"}'])

@@ -333,4 +333,5 @@ def _told(limits: SessionLimits, engine: ExecutionEngine) -> Limits:
         idempotency_key_retention=engine.key_retention,
         max_idempotency_key=MAX_IDEMPOTENCY_KEY,
         max_agent_id=MAX_AGENT_ID,
+        executions_kept_for=engine.keep_ended_for,
     )

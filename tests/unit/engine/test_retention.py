@@ -284,6 +284,15 @@ async def test_final_effects_go_with_their_execution_and_their_lane_stays(
     await check(world)
 
 
+async def test_an_effect_goes_though_its_slot_is_lost() -> None:
+    world = durable(World(chain_agent()))
+    await with_effects(world, EffectState.FINAL_OK)
+    (slot,) = await world.inner.scan(SLOT)
+    await world.inner.commit([Delete(SLOT, slot.key, slot.version)])
+    assert await retention(world, keep_for=0.0).sweep() == Swept(1, 0)
+    assert await world.inner.scan(EFFECT) == []
+
+
 async def test_no_nonce_is_given_out_again_after_its_slot_is_forgotten(enter: Enter) -> None:
     world = durable(World(chain_agent()))
     await with_effects(world, EffectState.FINAL_OK, EffectState.FINAL_OK)

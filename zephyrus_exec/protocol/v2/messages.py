@@ -95,6 +95,8 @@ class Limits:
     """Longest idempotency key, in characters."""
     max_agent_id: int
     """Longest agent id, in characters."""
+    executions_kept_for: float | None = None
+    """Seconds that ended executions are kept; null: for ever."""
 
 
 @frozen
