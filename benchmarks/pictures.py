@@ -139,7 +139,7 @@ def _round_up(value: float) -> float:
 
 
 def _colours(subjects: Sequence[str]) -> dict[str, str]:
-    """Return a colour for each, the same in every picture of the same ones: strong ones are ours."""
+    """Return a colour for each, the same in every picture of them; strong ones are ours."""
     counts = {"our": 0, "peer": 0}
     found: dict[str, str] = {}
     for subject in sorted(subjects):
