@@ -28,7 +28,7 @@ LOAD_CORE: Final = 1
 T = TypeVar("T")
 
 _PATIENCE: Final = 120
-"""Seconds for connecting, for first answers, and for last ones: a server that is gone gives none."""
+"""Seconds for connecting, for first answers and for last ones: who is gone gives none."""
 
 _AT_ONCE: Final = 50
 """So many connections are being opened at a time: fewer than any listener lets wait."""
