@@ -27,6 +27,9 @@ __all__ = ["Load", "Measurement", "drive", "masked_text_frame", "pin"]
 LOAD_CORE: Final = 1
 T = TypeVar("T")
 
+_PATIENCE: Final = 120
+"""Seconds for connecting, for first answers and for last ones: who is gone gives none."""
+
 _AT_ONCE: Final = 50
 """So many connections are being opened at a time: fewer than any listener lets wait."""
 
@@ -165,8 +168,14 @@ async def drive(
         dialect: How to ask.
         seconds: How long to measure.
         until: What ends the time of a request: `COMPLETED`, or the dialect's first event.
+
+    Raises:
+        TimeoutError: Something was never answered.
     """
-    async with _connections(server.port, load, dialect, until) as connections:
+    async with (
+        asyncio.timeout(seconds + _PATIENCE),
+        _connections(server.port, load, dialect, until) as connections,
+    ):
         for connection in connections:
             connection.ask(load.in_flight)
         await _warm_up(connections, seconds / 5)

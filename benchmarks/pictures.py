@@ -139,10 +139,10 @@ def _round_up(value: float) -> float:
 
 
 def _colours(subjects: Sequence[str]) -> dict[str, str]:
-    """Return a colour for each: strong ones are ours."""
+    """Return a colour for each, the same in every picture of them; strong ones are ours."""
     counts = {"our": 0, "peer": 0}
     found: dict[str, str] = {}
-    for subject in subjects:
+    for subject in sorted(subjects):
         side = "our" if subject.startswith("zephyrus_exec") else "peer"
         found[subject] = f"var(--{side}{counts[side] % 4})"
         counts[side] += 1
@@ -195,13 +195,14 @@ def _lines(chart: Chart, figures: Sequence[Figure]) -> tuple[list[str], float]:
     (left, right), bottom = _PLOT, _TOP + _HEIGHT
     at = {case: left + across(x) * (right - left) for case, x in xs.items()}
     lines, names = list(_axes(up, at)), _Names([])
-    for subject, colour in _colours(_subjects(figures)).items():
+    colours = _colours(_subjects(figures))
+    for subject in _subjects(figures):
         own = sorted(
             (each for each in figures if each.subject == subject), key=lambda each: xs[each.case]
         )
         places = [(at[each.case], bottom - up(each.value) * _HEIGHT) for each in own]
-        lines += _line(places, colour)
-        lines += names.put(places[-1][1], f"{subject}: {shown(own[-1].value)}", colour)
+        lines += _line(places, colours[subject])
+        lines += names.put(places[-1][1], f"{subject}: {shown(own[-1].value)}", colours[subject])
     return lines, max(bottom + 34, *names.taken) + 6
 
 

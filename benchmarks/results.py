@@ -82,15 +82,35 @@ def ratio(
 
 
 def figures_table(figures: Sequence[Figure]) -> str:
-    """Return a Markdown table: a row for each case and subject, a column for each quantity."""
+    """Return Markdown tables: a row for each case and subject, a column for each quantity.
+
+    Rows that have nothing in common with those before them begin another table.
+    """
+    tables: list[list[Figure]] = []
+    for row in _rows(figures):
+        known = {each.quantity for each in tables[-1]} if tables else set()
+        if not known & {each.quantity for each in row}:
+            tables.append([])
+        tables[-1] += row
+    return "\n\n".join(map(_table, tables))
+
+
+def _rows(figures: Sequence[Figure]) -> Iterable[list[Figure]]:
+    rows: dict[tuple[str, str], list[Figure]] = {}
+    for each in figures:
+        rows.setdefault((each.case, each.subject), []).append(each)
+    return rows.values()
+
+
+def _table(figures: Sequence[Figure]) -> str:
     columns = list(dict.fromkeys((each.quantity, each.unit) for each in figures))
-    rows = list(dict.fromkeys((each.case, each.subject) for each in figures))
-    found = {(each.case, each.subject, each.quantity, each.unit): each.value for each in figures}
     heads = [f"{quantity}, {unit}" if unit else quantity for quantity, unit in columns]
-    return table(
-        ("", "", *heads),
-        [(*row, *(shown(found.get((*row, *column))) for column in columns)) for row in rows],
-    )
+    lines = []
+    for row in _rows(figures):
+        found = {(each.quantity, each.unit): each.value for each in row}
+        cells = (shown(found.get(column)) for column in columns)
+        lines.append((row[0].case, row[0].subject, *cells))
+    return table(("", "", *heads), lines)
 
 
 def shown(value: float | None) -> str:

@@ -94,6 +94,8 @@ def measure(loads: Sequence[Load], *, rounds: int, seconds: float) -> Found:
 
 
 async def _measure(trial: _Trial, seconds: float) -> Measurement:
+    # many are answered in waves, of which several have to pass
+    seconds *= max(1, trial.load.connections // 1_000)
     async with running(trial.peer) as server:
         return await drive(server, trial.load, trial.dialect, seconds, until=trial.until)
 
@@ -197,7 +199,9 @@ def _busy(found: Found) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print."""
     parser = command_line("throughput", rounds=3)
-    parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement [2]")
+    parser.add_argument(
+        "--seconds", type=float, default=2.0, help="of each measurement, longer for many [2]"
+    )
     parser.add_argument("--connections", type=int, nargs="+", help="only these loads")
     options = parser.parse_args(arguments)
     pin(LOAD_CORE)

@@ -73,6 +73,18 @@ def test_names_at_the_ends_of_lines_do_not_cover_one_another() -> None:
     assert all(below - above >= 15 for above, below in pairwise(ys))
 
 
+def test_a_subject_has_the_same_colour_wherever_it_stands() -> None:
+    there, back = (
+        [
+            (each.attrib["width"], each.attrib["style"])
+            for each in _drawn(Chart("Rate", "executions"), figures).iter(f"{_SVG}rect")
+            if each.get("rx") == "2"
+        ]
+        for figures in (BARS, BARS[::-1])
+    )
+    assert sorted(there) == sorted(back)
+
+
 def test_a_value_of_nothing_is_drawn_too() -> None:
     assert "0" in _texts(_drawn(Chart("Grown", "grown"), [Figure("1", "ours", "grown", 0.0)]))
 

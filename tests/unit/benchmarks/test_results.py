@@ -23,7 +23,7 @@ from zephyrus_exec.errors import InvalidValue
 RESULT = Result(
     "some",
     "Something",
-    (median("50 × 4", "ours", "executions", [3.0, 1.0, 2.0], "1/s"), Figure("1", "ours", "p50", 7)),
+    (median("50 × 4", "ours", "executions", [3.0, 1.0, 2.0], "1/s"),),
     (Goal("ours", 2.0, at_least=2.5),),
     (Chart("A picture", "executions"),),
     ("A note.",),
@@ -53,12 +53,23 @@ def test_a_ratio_is_that_of_each_round() -> None:
 
 
 def test_a_row_for_each_case_and_subject_and_a_column_for_each_quantity() -> None:
-    assert figures_table(RESULT.figures).splitlines() == [
-        "|        |      | executions, 1/s |  p50 |",
-        "| ------ | ---- | --------------: | ---: |",
-        "| 50 × 4 | ours |            2.00 |      |",
-        "| 1      | ours |                 | 7.00 |",
+    figures = (
+        *RESULT.figures,
+        Figure("50 × 4", "ours", "p50", 7.0, "ms"),
+        Figure("1 × 1", "ours", "p50", 5.0, "ms"),
+    )
+    assert figures_table(figures).splitlines() == [
+        "|        |      | executions, 1/s | p50, ms |",
+        "| ------ | ---- | --------------: | ------: |",
+        "| 50 × 4 | ours |            2.00 |    7.00 |",
+        "| 1 × 1  | ours |                 |    5.00 |",
     ]
+
+
+def test_rows_that_have_nothing_in_common_are_no_table() -> None:
+    tables = figures_table((*RESULT.figures, Figure("1 × 1", "ours", "p50", 5.0))).split("\n\n")
+    assert len(tables) == 2
+    assert "p50" not in tables[0]
 
 
 @pytest.mark.parametrize(
