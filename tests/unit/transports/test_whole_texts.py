@@ -52,6 +52,12 @@ def test_a_text_cut_in_two_is_read_and_so_is_the_next(
     assert protocol.between_messages
 
 
+def test_what_comes_in_parts_is_put_together_and_the_next_text_read(wire: _LibraryWire) -> None:
+    parts = frame(2, b"\xff", fin=False) + frame(PING, b"") + frame(0, b"\xfe")
+    assert wire.feed(parts + text("the next")) == [b"\xff\xfe", "the next"]
+    assert wire.feed(text("and the one after it")) == ["and the one after it"]
+
+
 def test_a_text_between_the_parts_of_another_ends_the_connection(wire: _LibraryWire) -> None:
     assert wire.feed(frame(1, b"a part", fin=False)) == []
     assert wire.feed(text("another")) == []
