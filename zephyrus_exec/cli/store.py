@@ -16,6 +16,7 @@ from ..errors import ConfigurationError, OperationRefused, StoreConflict, StoreU
 from ..model import OPERATOR
 from ..stores.sqlite_backup import back_up
 from ..stores.sqlite_snapshot import snapshot
+from .composition import journal_of
 from .environment import read_settings
 from .journals import begin_anew, open_journal, path_of_journal
 from .output import note, print_json
@@ -86,6 +87,7 @@ async def verify_command(options: argparse.Namespace) -> int:
 async def prune_command(options: argparse.Namespace) -> int:
     """Forget what is too old or too much, as a server that keeps so much would."""
     settings = read_settings(options)
+    journal_of(settings)
     if settings.keep_executions is None and settings.keep_for is None:
         raise ConfigurationError("say what is kept: --keep-executions COUNT, or --keep-for TIME")
     async with open_journal(options) as store:
