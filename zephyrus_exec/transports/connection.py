@@ -62,6 +62,10 @@ class Wire(ABC):
     def output(self) -> list[bytes]:
         """Return what is queued and forget it; a last `b""` asks to close our direction."""
 
+    @abstractmethod
+    def detach(self) -> None:
+        """Hear that neither bytes nor frames will come any more."""
+
     @property
     @abstractmethod
     def end(self) -> TransportError | None:
@@ -220,6 +224,8 @@ class WebSocketConnection(asyncio.Protocol, Transport):
         self._end(TransportBroken("the connection was lost"))
         self._deadline.cancel()
         self._lost = True
+        self._inbox.detach()  # what refers to itself would stay until garbage is looked for
+        self._wire.detach()
         if self._gone is not None:
             self._gone.set()
 

@@ -46,6 +46,10 @@ class Inbox:
         self.full = False
         """Whether the reader must take something before more should be put."""
 
+    def detach(self) -> None:
+        """Hear that nobody fills it any more, so nobody is to be told when it is full."""
+        self._on_change = _nobody
+
     @property
     def ended(self) -> bool:
         """Whether `end` was called; frames put before may still be there."""
@@ -105,3 +109,7 @@ class Inbox:
     def _wake(self) -> None:
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
+
+
+def _nobody() -> None:
+    """Tell nobody."""

@@ -12,7 +12,7 @@ import codecs
 import logging
 import ssl
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -118,6 +118,27 @@ class _Messages(Protocol):
 
 class _ServerProtocol(_Messages, ServerProtocol):
     __slots__ = ()
+
+
+class _Opening(ServerProtocol):
+    """A handshake whose request was read already. Nothing refers to it once it is over.
+
+    Args:
+        select: Chooses among the subprotocols that are offered.
+        **options: The library's.
+    """
+
+    def __init__(
+        self, select: Callable[[Sequence[str]], Subprotocol | None], **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self.debug = False  # the library would log headers, credentials included
+        self.parser.close()
+        self._select = select
+
+    def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
+        """Return the chosen one; null: none."""
+        return self._select(subprotocols)
 
 
 class _ClientProtocol(_Messages, ClientProtocol):
@@ -237,6 +258,9 @@ class _LibraryWire(Wire):
             queued, self._queued = self._queued, []
             return queued + said
         return said
+
+    def detach(self) -> None:
+        self._protocol.parser.close()  # a generator, which holds the protocol that holds it
 
     @property
     def end(self) -> TransportError | None:
@@ -363,12 +387,7 @@ class WebSocketListener(Listener):
         await self._server.aclose(code, reason)
 
     def _negotiate(self, request: HttpRequest) -> Negotiated | Refused:
-        opening = ServerProtocol(
-            extensions=self._extensions,
-            select_subprotocol=lambda _, offered: self._select(offered),
-            logger=_log,
-        )
-        opening.debug = False  # the library would log headers, credentials included
+        opening = _Opening(self._select, extensions=self._extensions, logger=_log)
         response = opening.accept(Request(request.target, Headers(request.headers)))
         if response.status_code != 101:
             return Refused(response.serialize())

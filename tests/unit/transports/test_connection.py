@@ -91,6 +91,9 @@ class FakeWire(Wire):
         queued, self.queued = self.queued, []
         return queued
 
+    def detach(self) -> None:
+        self.queued.append(b"<never>")
+
     @property
     def end(self) -> TransportError | None:
         return self.ended
