@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failed = [
         name
         for number, name in enumerate(options.only, start=1)
-        if not _run(name, f"{number} of {len(options.only)}", into, quick=options.quick)
+        if not _run(name, f"{number} of {len(options.only)}", into, _passed_on(options))
     ]
     _publish(into)
     for name in failed:
@@ -51,6 +51,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("--only", nargs="+", choices=BENCHMARKS, default=BENCHMARKS)
     parser.add_argument("--quick", action="store_true", help="whether all run, no more")
+    parser.add_argument("--rounds", type=int, help="how often, instead of as often as each thinks")
     parser.add_argument("--into", type=Path, metavar="FOLDER", help="of records and pictures")
     options = parser.parse_args(arguments)
     if options.quick and options.into is None:
@@ -58,14 +59,20 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def _run(name: str, place: str, into: Path, *, quick: bool) -> bool:
+def _passed_on(options: argparse.Namespace) -> list[str]:
+    """Return the options that each benchmark gets, too."""
+    rounds = [] if options.rounds is None else ["--rounds", str(options.rounds)]
+    return [*rounds, *["--quick"] * options.quick]
+
+
+def _run(name: str, place: str, into: Path, passed_on: Sequence[str]) -> bool:
     """Record what one benchmark found; return whether it found anything."""
     print(f"== {name}, {place}", file=sys.stderr, flush=True)
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "result.json")
         command = [sys.executable, "-m", f"benchmarks.{name}", "--json", str(file)]
-        subprocess.run([*command, *["--quick"] * quick], cwd=ROOT, check=False)
+        subprocess.run([*command, *passed_on], cwd=ROOT, check=False)
         found = read(file) if file.exists() else None
     print(f"== {name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     if found is not None:

@@ -6,9 +6,11 @@ import asyncio
 import gc
 from collections import Counter
 from collections.abc import Iterator
+from typing import Final
 
 import pytest
 from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
 from zephyrus_exec import (
     Agent,
@@ -20,11 +22,23 @@ from zephyrus_exec import (
     StepsPlanner,
     serve,
 )
+from zephyrus_exec.interfaces.transport import V2_SUBPROTOCOL
 
 PEERS = 10
 AGENT = Agent("idle", planner=Component("steps", {"steps": []}))
-JOURNALS = ("interfaces.store.", "stores.memory", "engine.recent.", "engine.execution.")
-"""Where the classes are of which kept executions consist."""
+V1: Final = (None, ['{"type":"execute","agent_id":"idle"}'])
+V2: Final = (
+    [Subprotocol(V2_SUBPROTOCOL)],
+    [
+        '{"type":"hello","request_id":"h","versions":[2]}',
+        '{"type":"execute","request_id":"r","agent_id":"idle"}',
+    ],
+)
+KEPT = (
+    *("interfaces.store.", "stores.memory", "engine.recent.", "engine.execution."),
+    "interfaces.transport.SharedTexts",
+)
+"""Where the classes are of which kept executions consist, and the frames that tell of them."""
 
 
 @pytest.fixture
@@ -50,7 +64,10 @@ async def everybody_left(service: Service) -> None:
         await asyncio.sleep(0)
 
 
-async def test_peers_of_v1_that_left_need_no_collector(no_collector: None) -> None:
+@pytest.mark.parametrize(("subprotocols", "frames"), [V1, V2])
+async def test_peers_that_left_need_no_collector(
+    no_collector: None, subprotocols: list[Subprotocol] | None, frames: list[str]
+) -> None:
     repository = MemoryRepository([AGENT])
     engine = ExecutionEngine(
         agents=repository,
@@ -60,8 +77,9 @@ async def test_peers_of_v1_that_left_need_no_collector(no_collector: None) -> No
     )
 
     async def come_and_go(url: str) -> None:
-        async with connect(url) as peer:
-            await peer.send('{"type":"execute","agent_id":"idle"}')
+        async with connect(url, subprotocols=subprotocols) as peer:
+            for frame in frames:
+                await peer.send(frame)
             while '"status":"completed"' not in str(await peer.recv()):
                 pass
 
@@ -74,5 +92,5 @@ async def test_peers_of_v1_that_left_need_no_collector(no_collector: None) -> No
             await come_and_go(url)
         await everybody_left(service)
         grown = ours() - before
-    left = {name for name in grown if not any(part in name for part in JOURNALS)}
+    left = {name for name in grown if not any(part in name for part in KEPT)}
     assert left == set()

@@ -203,6 +203,7 @@ class Cursor:
         self.closed = True
         self.waits = False
         self._cursors.disarm(self)
+        self._ready = _nobody  # who was called mostly holds the cursor
 
     def wake(self) -> None:
         """Hear, from the loop, that the journal grew, or that this process ends."""
@@ -216,6 +217,10 @@ class Cursor:
             return
         self.after += count
         self.ended = last is not None and self.after >= last
+
+
+def _nobody(_: Cursor) -> None:
+    """Tell nobody."""
 
 
 def _fitting(events: list[Event]) -> int:

@@ -165,8 +165,9 @@ class Outbox:
         return since is not None and self._clock.now() - since >= timeout
 
     def close(self) -> None:
-        """Let go of everything watched, now and later."""
+        """Let go of everything watched, now and later, and of whoever is called."""
         self._closed = True
+        self._lost, self._released, self._busy = str, _nobody, bool
         for watch in self._watches.values():
             watch.cursor.close()
         self._watches.clear()
@@ -255,3 +256,7 @@ class Outbox:
     def _wake(self) -> None:
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
+
+
+def _nobody() -> None:
+    """Tell nobody."""
