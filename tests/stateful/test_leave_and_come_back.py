@@ -16,7 +16,7 @@ from itertools import takewhile
 from typing import Any, Final, TypeAlias
 
 from attrs import define, field
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from zephyrus_exec import Agent, Component, Json, RunContext, Runner
@@ -63,6 +63,7 @@ class BadTransport(Transport):
     def __init__(self, inner: Any, weather: Weather) -> None:
         self._inner = inner
         self._weather = weather
+        self._cut = False
         self.frames: list[Frame] = []
         """What came through."""
 
@@ -73,6 +74,8 @@ class BadTransport(Transport):
 
     async def receive(self) -> Sequence[Frame]:
         while True:
+            if self._cut:  # what is behind it never comes, even if it is here already
+                raise TransportBroken("cut by the weather")
             frames = await self._inner.receive()
             await self._weather.held.wait()
             passed = list(takewhile(lambda _: self._pass(), frames))
@@ -95,6 +98,7 @@ class BadTransport(Transport):
         if self._weather.passes():
             return True
         self._weather.left = None
+        self._cut = True
         self._inner.abort()
         return False
 
@@ -225,6 +229,7 @@ OPS: Final = st.lists(
 
 @settings(deadline=None)
 @given(ops=OPS)
+@example([("ask", 0), ("ask", 1), ("hold", 1), ("wait", 30), ("cut", 1), ("let", 1)])
 def test_a_client_that_comes_back_misses_nothing_and_starts_nothing_twice(ops: list[Op]) -> None:
     asyncio.run(_play(ops))
 

@@ -23,7 +23,8 @@ from zephyrus_exec.engine.verification import verify
 from zephyrus_exec.errors import ExecutionNotFound, StoreConflict, StoreUnavailable
 from zephyrus_exec.interfaces.runner import RunContext
 from zephyrus_exec.interfaces.store import Append, Delete, Expect, Forget, NewEvent, Put, Write
-from zephyrus_exec.model import Json
+from zephyrus_exec.model import Agent, Component, Json
+from zephyrus_exec.planners.steps import StepsPlanner
 from zephyrus_exec.stores.memory import MemoryStore
 from zephyrus_exec.testing.clock import ManualClock
 from zephyrus_exec.testing.faulty_store import Fault, FaultyStore
@@ -94,6 +95,18 @@ async def test_where_many_end_they_are_forgotten_at_once(enter: Enter) -> None:
         await engine.result(await engine.submit("nothing"))
         most = max(most, len(await world.inner.scan(EXECUTION, limit=9999)))
     assert most < 10 + 48 + 64
+
+
+async def test_as_many_are_forgotten_as_end_however_many_do_in_one_turn(enter: Enter) -> None:
+    world = World(Agent("idle", planner=Component("steps", {"steps": []})))
+    engine = await enter(world.engine(planners={"steps": StepsPlanner()}, keep_ended=100))
+    most = 0
+    for _ in range(60):
+        for _ in range(200):
+            await engine.submit("idle")  # which waits for nothing
+        await settle(2)
+        most = max(most, len(await world.inner.scan(EXECUTION, limit=99_999)))
+    assert most < 2_500
 
 
 async def test_a_durable_store_keeps_everything_and_memory_keeps_the_last_thousand(
